@@ -1,0 +1,1 @@
+"""nmtool: analog noise for ONNX models."""

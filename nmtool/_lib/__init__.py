@@ -1,0 +1,1 @@
+"""Home of the built operator library (libnmtool_ops); see nmtool.library."""
