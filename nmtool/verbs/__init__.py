@@ -1,0 +1,1 @@
+"""What nmtool does, one verb per module; the package exports the functions."""
