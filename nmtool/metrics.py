@@ -123,8 +123,9 @@ def _mse(outputs: Array, clean: Array) -> Array:
 def _cosine(outputs: Array, clean: Array) -> Array:
     a, b = (array.reshape(len(array), -1).astype(np.float64) for array in (outputs, clean))
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    same = (a == b).all(axis=1).astype(np.float64)  # two zero vectors agree
-    return np.divide((a * b).sum(axis=1), norms, out=same, where=norms > 0)
+    same: Array = (a == b).all(axis=1).astype(np.float64)  # two zero vectors agree
+    np.divide((a * b).sum(axis=1), norms, out=same, where=norms > 0)
+    return same
 
 
 METRICS: dict[str, Metric] = {
@@ -160,7 +161,7 @@ def find(name: str) -> Metric:
 def _class_numbers(labels: Array, shape: tuple[int, ...]) -> Array:
     """Labels as class numbers: [samples, …] as they are, one-hot ones by their largest entry."""
     if labels.ndim == len(shape) and labels.shape == shape:
-        return labels.argmax(axis=-1)
+        return np.asarray(labels.argmax(axis=-1))
     if labels.ndim == len(shape) and labels.shape[-1] == 1:
         labels = labels[..., 0]
     if labels.shape != shape[:-1] or labels.dtype.kind not in "iu":
@@ -172,4 +173,5 @@ def _class_numbers(labels: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _sample_means(values: Array) -> Array:
-    return values.reshape(len(values), -1).mean(axis=1, dtype=np.float64)
+    means: Array = values.reshape(len(values), -1).mean(axis=1, dtype=np.float64)
+    return means

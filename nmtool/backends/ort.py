@@ -117,7 +117,8 @@ class OrtRunner:
         }
         self.outputs: Sequence[str] = [output.name for output in session.get_outputs()]
         self.metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
-        self.description = f"onnxruntime {onnxruntime.__version__} {'with' if library else 'without'} nmtool_ops"
+        self.description = f"onnxruntime {onnxruntime.__version__}"
+        self.library = library
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """See Runner.run."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from nmtool import provenance
 from nmtool.backends import Array, Port, Runner
-from nmtool.errors import ModelError, UsageError
+from nmtool.errors import UsageError
 
 TRIALS = 1 << 32  # trial numbers are taken modulo this
 
@@ -24,18 +24,13 @@ class NoisyRunner:
         """Read the provenance.
 
         Raises:
-            ModelError: the provenance names inputs that the model does not have.
+            ModelError: it cannot be understood.
         """
         self.runner = runner
         self.provenance = provenance.from_metadata(runner.metadata)
-        self._noise_inputs: list[str] = []
-        if self.provenance is not None:
-            self._noise_inputs = [self.provenance.scale_input]
-            if not self.provenance.fresh:
-                self._noise_inputs.append(self.provenance.trial_input)
-        if missing := [name for name in self._noise_inputs if name not in runner.inputs]:
-            raise ModelError(f"the model has lost its noise input {missing[0]!r}", hint="inject the source model again")
-        self.ports: Sequence[Port] = [port for name, port in runner.inputs.items() if name not in self._noise_inputs]
+        known = (self.provenance.scale_input, self.provenance.trial_input) if self.provenance else ()
+        self._noise_inputs = [name for name in known if name in runner.inputs]
+        self.ports: Sequence[Port] = [port for name, port in runner.inputs.items() if name not in known]
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array], trial: int, scale: float) -> list[Array]:
         """Run once.
@@ -49,13 +44,13 @@ class NoisyRunner:
         Raises:
             ModelError: the runtime failed.
         """
-        noise = (np.array(scale, np.float32), np.array(trial % TRIALS, np.int64))
+        noise = (np.array(scale, np.float32), np.array(trial % TRIALS, np.int64))  # a model may have only the scale
         return self.runner.run(outputs, {**feeds, **dict(zip(self._noise_inputs, noise, strict=False))})
 
     @property
     def takes_trial(self) -> bool:
         """Whether the caller chooses the noise sample."""
-        return self.provenance is not None and not self.provenance.fresh
+        return self.provenance is not None and self.provenance.trial_input in self._noise_inputs
 
     def output(self, name: str | None) -> str:
         """An output by name; None: the first.

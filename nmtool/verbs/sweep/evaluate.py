@@ -49,6 +49,7 @@ class Evaluator:
     Attributes:
         model: the model it evaluates.
         runtime: the runner's description.
+        library: whether the operator library computes the noise.
     """
 
     def __init__(self, measurement: Measurement, model: NoisyModel) -> None:
@@ -65,6 +66,9 @@ class Evaluator:
         self._output = self._noisy.output(measurement.output)
         self._data = load_data(measurement.data, self._noisy.ports, measurement.data_options)
         self.runtime = self._noisy.runner.description
+        self.library = self._noisy.runner.library
+        if not self._noisy.takes_trial:
+            raise UsageError(f"nothing to sweep in {model.label}: no noise depends on a trial")
         if self._metric.needs_labels and self._data.labels is None:
             raise UsageError(
                 f"metric {self._metric.name} needs labels, {self._data.name} has none",
@@ -156,6 +160,10 @@ class Evaluators:
     def get(self, model: NoisyModel) -> Evaluator:
         """The evaluator of a model."""
         if self._last is None or self._last.model != model:
-            self._last = None  # let the old session go before there is a new one
+            self.close()  # before there is a new one
             self._last = Evaluator(self._measurement, model)
         return self._last
+
+    def close(self) -> None:
+        """Let the last session go."""
+        self._last = None

@@ -4,10 +4,11 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing.context import SpawnProcess
+from typing import TypeAlias
 
 from nmtool.errors import NmtoolError, SetupError
 from nmtool.verbs.sweep.evaluate import Evaluators, Measurement
@@ -19,14 +20,19 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 
 @dataclass(frozen=True)
 class Outcome:
-    """A point's value and how many seconds it took."""
+    """An evaluated point; see Record for the fields."""
 
     point: Point
     value: float
     seconds: float
+    runtime: str
+    library: bool
 
 
-def serially(points: Sequence[Point], models: Mapping[str, NoisyModel], evaluators: Evaluators) -> Iterator[Outcome]:
+Outcomes: TypeAlias = Generator[Outcome, None, None]
+
+
+def serially(points: Sequence[Point], models: Mapping[str, NoisyModel], evaluators: Evaluators) -> Outcomes:
     """Evaluate in this process.
 
     Raises:
@@ -38,7 +44,7 @@ def serially(points: Sequence[Point], models: Mapping[str, NoisyModel], evaluato
 
 def in_processes(
     points: Sequence[Point], models: Mapping[str, NoisyModel], measurement: Measurement, jobs: int, threads: int
-) -> Iterator[Outcome]:
+) -> Outcomes:
     """Evaluate in `jobs` processes, each with a session of its own; outcomes come as they are ready.
 
     The workers end when this process ends, however it does: each waits on a pipe to it.
@@ -69,10 +75,11 @@ def in_processes(
             for ready in connection.wait(list(busy)):
                 assert isinstance(ready, connection.Connection)
                 yield _receive(ready, workers[ready])
-                if point := next(waiting, None):
-                    ready.send((point, models[point.model]))
-                else:
+                following = next(waiting, None)
+                if following is None:
                     busy.remove(ready)
+                else:
+                    ready.send((following, models[following.model]))
     finally:
         for ours, process in workers.items():
             ours.close()
@@ -120,9 +127,10 @@ def _work(pipe: connection.Connection, measurement: Measurement) -> None:
 
 
 def _evaluate(point: Point, model: NoisyModel, evaluators: Evaluators) -> Outcome:
+    evaluator = evaluators.get(model)
     start = time.perf_counter()
-    value = evaluators.get(model).evaluate(point)
-    return Outcome(point, value, time.perf_counter() - start)
+    value = evaluator.evaluate(point)
+    return Outcome(point, value, time.perf_counter() - start, evaluator.runtime, evaluator.library)
 
 
 @contextlib.contextmanager

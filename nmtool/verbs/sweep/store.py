@@ -60,7 +60,8 @@ class Record:
         value: of the metric.
         seconds: how long it took.
         nmtool: version.
-        runtime: name and version of the runtime, and whether the operator library was registered.
+        runtime: name and version of the runtime.
+        library: whether nmtool's operator library computed the noise.
     """
 
     setting: Setting
@@ -70,6 +71,7 @@ class Record:
     seconds: float
     nmtool: str
     runtime: str
+    library: bool
 
 
 class Store:
