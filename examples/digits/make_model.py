@@ -1,7 +1,8 @@
 """Train a small CNN on scikit-learn's digits in plain numpy and write it as ONNX.
 
-Usage: `python examples/digits/make_model.py digits.onnx`. The network is Conv-Relu-Conv-Relu-MaxPool-Gemm-Relu-Gemm. A convolution is a matrix product over patches (im2col), so
-two layer types, a pooling step and Adam are all there is to write. Seeded: the same numpy gives the same file.
+Usage: `python examples/digits/make_model.py digits.onnx`. The network is Conv-Relu-Conv-Relu-MaxPool-Gemm-Relu-Gemm.
+A convolution is a matrix product over patches (im2col), so two layer types, a pooling step and Adam are all there is to
+write. Seeded: the same numpy gives the same file.
 """
 
 import sys
