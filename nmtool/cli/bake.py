@@ -11,7 +11,7 @@ EXAMPLES = examples("nmtool bake noisy.onnx -o chip7.onnx --trial 7")
 def bake(
     out: Output,
     model: options.Model,
-    output: options.NewModel,
+    output: options.Output,
     trial: options.Trial = 0,
     scale: options.Scale = 1.0,
     force: options.Force = False,

@@ -8,7 +8,7 @@ EXAMPLES = examples("nmtool strip noisy.onnx -o clean.onnx")
 
 
 @command
-def strip(out: Output, model: options.Model, output: options.NewModel, force: options.Force = False) -> None:
+def strip(out: Output, model: options.Model, output: options.Output, force: options.Force = False) -> None:
     """Take the noise out again: the model as it was before `inject`."""
     import nmtool
 
