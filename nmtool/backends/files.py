@@ -1,0 +1,51 @@
+"""Models as runtimes want them: bytes when they are small, a file when they have or need external data."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnx
+import onnx_ir as ir
+
+from nmtool.backends import ModelSource
+from nmtool.errors import ModelError
+
+_IN_MEMORY_LIMIT = 1 << 30  # bytes; protobuf itself ends at 2 GiB
+
+
+@contextmanager
+def path_or_bytes(model: ModelSource) -> Iterator[str | bytes]:
+    """The model as a path (its own, or that of a temporary file with external data) or as serialized bytes.
+
+    A temporary file is gone when the context ends: the runtime must have read, or mapped, the model by then.
+
+    Raises:
+        ModelError: the file does not exist.
+    """
+    if isinstance(model, (str, PathLike)):
+        path = Path(model)
+        if not path.is_file():
+            raise ModelError(f"no such model file: {path}")
+        yield str(path)
+        return
+    if isinstance(model, onnx.ModelProto):
+        if model.ByteSize() < _IN_MEMORY_LIMIT:
+            yield model.SerializeToString()
+            return
+        model = ir.from_proto(model)
+    if _fits_in_memory(model):
+        yield ir.to_proto(model).SerializeToString()
+        return
+    with TemporaryDirectory(prefix="nmtool-") as folder:
+        file = Path(folder) / "model.onnx"
+        ir.save(model, file, external_data="model.onnx.data")
+        yield str(file)
+
+
+def _fits_in_memory(model: ir.Model) -> bool:
+    tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
+    known = [tensor for tensor in tensors if tensor is not None]
+    external = any(isinstance(tensor, ir.ExternalTensor) for tensor in known)
+    return not external and sum(tensor.nbytes for tensor in known) < _IN_MEMORY_LIMIT

@@ -1,0 +1,176 @@
+"""ONNX Runtime: the only module that imports onnxruntime."""
+
+import functools
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from nmtool.backends import Array, ModelSource, Port
+from nmtool.backends.files import path_or_bytes
+from nmtool.errors import ModelError, SetupError
+from nmtool.library import library_path
+
+try:
+    import onnxruntime
+except ImportError as error:
+    raise SetupError("onnxruntime is not installed", hint="pip install 'nmtool[cpu]' (or 'nmtool[gpu]')") from error
+
+logger = logging.getLogger(__name__)
+
+Optimization = Literal["none", "basic", "extended", "all"]
+
+_LEVELS = {
+    "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+_DEFAULT_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+_ERRORS_ONLY = 3  # log severity: the warnings are about our inputs with defaults, which are meant to be inputs
+_DTYPES = {
+    "float": "float32",
+    "double": "float64",
+    "float16": "float16",
+    "string": "object",
+    "bool": "bool",
+} | {f"{sign}int{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+# (pattern in a message of the runtime, what the user can do)
+_HINTS = (
+    ("IR version", "use a newer onnxruntime, or save the model with a lower ir_version"),
+    ("is till opset|under development", "use a newer onnxruntime, or convert the model to an older opset"),
+    ("not a registered function/op|No Op registered", "the model needs an operator library this runtime lacks"),
+    ("Could not find an implementation", "no kernel for this node on the chosen providers and data types"),
+    ("[Ee]xternal data|external_data", "keep the model's external data file beside the model"),
+    ("Protobuf parsing failed", "give a file in ONNX format"),
+)
+
+
+def session(
+    model: ModelSource,
+    *,
+    threads: int | None = None,
+    providers: Sequence[str] | None = None,
+    library: bool = True,
+    optimization: Optimization = "all",
+    profile: str | None = None,
+) -> "onnxruntime.InferenceSession":
+    """Open a plain `onnxruntime.InferenceSession` with nmtool's operators registered.
+
+    Args:
+        model: path, ModelProto or ir.Model. Give a model above 2 GB as a path: anything else is copied to a
+            temporary file.
+        threads: threads inside an operator; None: the runtime's choice, one per core.
+        providers: execution providers in order of preference, "cuda" is short for "CUDAExecutionProvider";
+            None: CUDA where it is available, then CPU.
+        library: register nmtool's operator library. Without it the same model runs on its bodies in standard operators.
+        optimization: graph optimisation level.
+        profile: prefix of the profile (JSON) that the runtime writes when the session's `end_profiling` is called.
+
+    Raises:
+        ModelError: the runtime rejects the model.
+        SetupError: a provider is not available, or the operator library cannot be loaded.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.graph_optimization_level = _LEVELS[optimization]
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile
+    if library and (path := _library()):
+        try:
+            options.register_custom_ops_library(str(path))
+        except Exception as error:  # the runtime's exceptions have no other common base
+            raise SetupError(f"onnxruntime {onnxruntime.__version__} cannot load {path}: {error}") from error
+    chosen = _providers(providers)
+    with path_or_bytes(model) as source:
+        try:
+            return onnxruntime.InferenceSession(source, options, providers=chosen)
+        except Exception as error:  # as above
+            name = f"{source}: " if isinstance(source, str) else ""
+            raise _model_error(f"{name}onnxruntime {onnxruntime.__version__} cannot load the model", error) from error
+
+
+def load(model: ModelSource, *, library: bool = True, **options: Any) -> "OrtRunner":
+    """Load a model as a Runner; the options are those of `session`."""
+    return OrtRunner(session(model, library=library, **options), library and _library() is not None)
+
+
+class OrtRunner:
+    """An ONNX Runtime session as a Runner.
+
+    Attributes:
+        session: the session itself.
+    """
+
+    def __init__(self, session: "onnxruntime.InferenceSession", library: bool) -> None:
+        self.session = session
+        self.inputs: Mapping[str, Port] = {
+            arg.name: Port(arg.name, _dtype(arg.type), _shape(arg), optional)
+            for args, optional in ((session.get_inputs(), False), (session.get_overridable_initializers(), True))
+            for arg in args
+        }
+        self.outputs: Sequence[str] = [output.name for output in session.get_outputs()]
+        self.metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
+        self.description = f"onnxruntime {onnxruntime.__version__} {'with' if library else 'without'} nmtool_ops"
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
+        """See Runner.run."""
+        try:
+            results: list[Any] = self.session.run(list(outputs), dict(feeds))
+        except Exception as error:  # as above
+            raise _model_error("onnxruntime failed to run the model", error) from error
+        for name, result in zip(outputs, results, strict=True):
+            if not isinstance(result, np.ndarray):
+                raise ModelError(f"output {name!r} is not a tensor", hint="choose another output")
+        return results
+
+
+def _library() -> Path | None:
+    try:
+        return library_path()
+    except SetupError as error:
+        _warn_once(f"noise runs on standard operators, slower: {error.message} ({error.hint})")
+        return None
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    logger.warning(message)
+
+
+def _providers(wanted: Sequence[str] | None) -> list[str]:
+    available = onnxruntime.get_available_providers()
+    if wanted is None:
+        return [provider for provider in _DEFAULT_PROVIDERS if provider in available]
+    suffix = "executionprovider"
+    by_short_name = {provider.lower().removesuffix(suffix): provider for provider in available}
+    chosen = []
+    for name in wanted:
+        provider = by_short_name.get(name.lower().removesuffix(suffix))
+        if provider is None:
+            raise SetupError(f"no execution provider is named {name!r}", hint="available: " + ", ".join(by_short_name))
+        chosen.append(provider)
+    return chosen
+
+
+def _dtype(onnx_type: str) -> np.dtype[Any] | None:
+    match = re.fullmatch(r"tensor\((\w+)\)", onnx_type)
+    return np.dtype(_DTYPES[match[1]]) if match and match[1] in _DTYPES else None
+
+
+def _shape(arg: Any) -> tuple[int | None, ...] | None:
+    """The shape of a session's input; the runtime reports a scalar and a tensor of unknown rank alike, as []."""
+    return tuple(dim if isinstance(dim, int) and dim >= 0 else None for dim in arg.shape) or None
+
+
+def _model_error(what: str, error: Exception) -> ModelError:
+    without_code = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error))
+    reason = re.sub(r"/onnxruntime_src/\S+:\d+ .*?\) ", "", without_code).strip()  # C++ file, line, signature
+    hint = next((hint for pattern, hint in _HINTS if re.search(pattern, reason)), None)
+    return ModelError(f"{what}: {reason}", hint)

@@ -1,0 +1,57 @@
+"""onnx's own ReferenceEvaluator: slow, in numpy, and the definition of what an operator does."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from nmtool.backends import Array, ModelSource, Port
+from nmtool.backends.files import path_or_bytes
+from nmtool.errors import ModelError
+
+
+def load(model: ModelSource) -> "ReferenceRunner":
+    """Load a model into the reference evaluator.
+
+    Raises:
+        ModelError: the file is not a model, or has operators the evaluator does not know.
+    """
+    with path_or_bytes(model) as source:
+        try:
+            proto = onnx.load(source) if isinstance(source, str) else onnx.load_model_from_string(source)
+            return ReferenceRunner(proto)
+        except Exception as error:  # protobuf's, the parser's and the evaluator's errors have no common base
+            raise ModelError(f"onnx's reference evaluator cannot load the model: {error}") from error
+
+
+class ReferenceRunner:
+    """A ReferenceEvaluator as a Runner."""
+
+    def __init__(self, proto: onnx.ModelProto) -> None:
+        self._evaluator = ReferenceEvaluator(proto)
+        defaults = {tensor.name for tensor in proto.graph.initializer}
+        ports = [_port(info, info.name in defaults) for info in proto.graph.input]
+        self.inputs: Mapping[str, Port] = {port.name: port for port in sorted(ports, key=lambda port: port.optional)}
+        self.outputs: Sequence[str] = [output.name for output in proto.graph.output]
+        self.metadata: Mapping[str, str] = {prop.key: prop.value for prop in proto.metadata_props}
+        self.description = f"onnx reference evaluator {onnx.__version__}"
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
+        """See Runner.run."""
+        try:
+            results: Any = self._evaluator.run(list(outputs), dict(feeds))
+        except Exception as error:  # whatever the numpy implementation of an operator raises
+            raise ModelError(f"onnx's reference evaluator failed to run the model: {error}") from error
+        return [np.asarray(result) for result in results]
+
+
+def _port(info: onnx.ValueInfoProto, optional: bool) -> Port:
+    if not info.type.HasField("tensor_type"):
+        return Port(info.name, None, None, optional)
+    tensor = info.type.tensor_type
+    shape = None
+    if tensor.HasField("shape"):
+        shape = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
+    return Port(info.name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type), shape, optional)

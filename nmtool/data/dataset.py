@@ -1,0 +1,99 @@
+"""A data set bound to a model: batches of feeds, labels and a digest."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from nmtool.backends import Array
+from nmtool.data.options import DataOptions
+from nmtool.data.prepare import Preparation
+from nmtool.data.sources import Samples
+
+_HASH_CHUNK = 256  # samples
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One run's worth of samples.
+
+    Attributes:
+        feeds: arrays by input name. The last batch of a model with a fixed batch dimension is filled up with copies
+            of its last sample.
+        labels: labels of the samples, or None.
+        size: number of samples, copies not counted.
+        fed: number of samples, copies counted.
+    """
+
+    feeds: Mapping[str, Array]
+    labels: Array | None
+    size: int
+    fed: int
+
+    def cut(self, output: Array) -> Array:
+        """Drop the rows of an output that belong to copies."""
+        return output[: self.size] if output.ndim and len(output) == self.fed else output
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples that fit a model's inputs, read and prepared batch by batch; iterate over it for the batches.
+
+    Attributes:
+        name: of the source, for messages.
+        count: number of samples.
+        batch_size: samples per run.
+        fixed: whether the model's batch dimension is fixed, so that every run takes `batch_size` samples.
+        inputs: samples by input name, as stored.
+        whole: arrays without a batch dimension, fed to every run as they are.
+        preparations: what is done to each, by input name.
+        labels: labels, samples first, or None.
+        options: as given.
+    """
+
+    name: str
+    count: int
+    batch_size: int
+    fixed: bool
+    inputs: Mapping[str, Samples]
+    whole: Mapping[str, Array]
+    preparations: Mapping[str, Preparation]
+    labels: Array | None
+    options: DataOptions
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return -(-self.count // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches in order.
+
+        Raises:
+            UsageError: a value is not finite, or a file of the source cannot be read.
+        """
+        for start in range(0, self.count, self.batch_size):
+            stop = min(start + self.batch_size, self.count)
+            missing = self.batch_size - (stop - start) if self.fixed else 0
+            feeds = dict(self.whole)
+            for name, samples in self.inputs.items():
+                array = self.preparations[name](samples[start:stop], start)
+                feeds[name] = np.concatenate([array, *[array[-1:]] * missing]) if missing else array
+            labels = None if self.labels is None else self.labels[start:stop]
+            yield Batch(feeds, labels, stop - start, stop - start + missing)
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the samples as stored, their labels and the preparation: equal digests, equal feeds."""
+        sha = hashlib.sha256()
+        options = asdict(self.options) | {"labels": None, "limit": None, "batch_size": None}
+        sha.update(json.dumps(options, sort_keys=True).encode())
+        for name, array in sorted(self.whole.items()):
+            sha.update(f"{name} {array.dtype} {array.shape}".encode())
+            sha.update(array.tobytes())
+        batched = dict(sorted(self.inputs.items())) | ({} if self.labels is None else {"labels": self.labels})
+        for name, samples in batched.items():
+            sha.update(f"{name} {samples.dtype} {samples.shape[1:]} {self.count}".encode())
+            for start in range(0, self.count, _HASH_CHUNK):
+                sha.update(samples[start : min(start + _HASH_CHUNK, self.count)].tobytes())
+        return sha.hexdigest()

@@ -1,0 +1,73 @@
+"""What a noisy model says about itself: the metadata that `inject` writes and every other verb reads."""
+
+import dataclasses
+import json
+from typing import Any
+
+import onnx_ir as ir
+
+from nmtool.errors import ModelError
+
+_KEY = "nmtool.provenance"
+
+
+@dataclasses.dataclass(frozen=True)
+class Provenance:
+    """How a model was made noisy.
+
+    Attributes:
+        version: version of nmtool that injected the noise.
+        noise: the noise model and its parameters, with at least "model" and "eta".
+        seed: 64-bit seed.
+        drawn: "run" (new noise each inference) or "chip" (one draw per chip).
+        fresh: the trial comes from a random operator inside the model, not from an input.
+        exact: without the library the values are the specified ones (False: only in distribution).
+        trial_input: name of the graph input that selects the noise sample; unused when fresh.
+        scale_input: name of the graph input that multiplies the noise.
+        source_sha256: digest of the source model's file (of its serialized graph when it came from memory).
+        source_ir_version: IR version of the source model.
+        source_opsets: opset imports of the source model.
+    """
+
+    version: str
+    noise: dict[str, Any]
+    seed: int
+    drawn: str
+    fresh: bool
+    exact: bool
+    trial_input: str
+    scale_input: str
+    source_sha256: str
+    source_ir_version: int
+    source_opsets: dict[str, int]
+
+    @property
+    def eta(self) -> float:
+        """Strength of the noise at scale 1."""
+        return float(self.noise["eta"])
+
+
+def read(model: ir.Model) -> Provenance | None:
+    """The model's provenance, or None when nmtool did not make it noisy.
+
+    Raises:
+        ModelError: the record is there but cannot be understood.
+    """
+    if _KEY not in model.metadata_props:
+        return None
+    try:
+        return Provenance(**json.loads(model.metadata_props[_KEY]))
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ModelError(
+            f"metadata `{_KEY}` of the model cannot be read: {error}", hint="inject the source model again"
+        ) from error
+
+
+def write(model: ir.Model, provenance: Provenance) -> None:
+    """Record the provenance in the model's metadata."""
+    model.metadata_props[_KEY] = json.dumps(dataclasses.asdict(provenance), sort_keys=True)
+
+
+def remove(model: ir.Model) -> None:
+    """Remove the record, if any."""
+    model.metadata_props.pop(_KEY, None)

@@ -1,0 +1,1 @@
+"""Graph to graph transformations: everything that rewrites an ONNX model, on onnx_ir alone."""

@@ -1,0 +1,81 @@
+"""Multiply-accumulates of the matrix products of a model, from inferred shapes."""
+
+import math
+
+import onnx_ir as ir
+from onnx_ir.passes.common import ShapeInferencePass
+
+from nmtool.passes.graphs import graphs
+
+Shapes = dict[str, tuple[int | None, ...]]
+
+
+def infer_shapes(model: ir.Model) -> Shapes:
+    """Shapes of all values whose rank is known, by name; a dimension that is not a number is None."""
+    inferred = ShapeInferencePass()(model.clone()).model
+    shapes: Shapes = {}
+    for graph, _ in graphs(inferred):
+        values = [*graph.inputs, *graph.initializers.values(), *(o for node in graph for o in node.outputs)]
+        for value in values:
+            if value.shape is not None and value.name:
+                shapes[value.name] = tuple(d if isinstance(d, int) else None for d in value.shape)
+    return shapes
+
+
+def count_macs(node: ir.Node, operand: int, weights: int, shapes: Shapes) -> int | None:
+    """Multiply-accumulates of one inference with the array on `operand`.
+
+    A leading dimension that is not a number (the batch) counts as 1; None where another dimension is not known.
+
+    Args:
+        node: the stock node.
+        operand: which input is the array.
+        weights: number of elements of the array.
+        shapes: of infer_shapes.
+    """
+    first, output = _shape(node.inputs[0], shapes), _shape(node.outputs[0], shapes)
+    if node.op_type in ("Conv", "FusedConv"):
+        return _times(weights, output, slice(2, None), batch=output)
+    if node.op_type == "ConvTranspose":
+        return _times(weights, first, slice(2, None), batch=first)
+    if node.op_type in ("LSTM", "GRU", "RNN"):
+        return _times(weights, first, slice(0, 2))
+    if node.op_type in ("MatMul", "Gemm", "FusedMatMul", "FusedGemm", "Attention"):
+        other = _shape(node.inputs[1 - operand], shapes) if node.op_type != "Attention" else first
+        transposed = node.attributes.get_int("transB" if operand == 0 else "transA", 0)
+        if other is None:
+            return None
+        rows = other[1:] if (operand == 0) != bool(transposed) else other[:-1]
+        if operand == 0 and len(other) > 1:
+            rows = other[:-2] + (other[-2:-1] if transposed else other[-1:])
+        return _product(weights, rows)
+    return None
+
+
+def count_dynamic_macs(node: ir.Node, shapes: Shapes) -> int | None:
+    """Multiply-accumulates of a product of two activations."""
+    first, output = _shape(node.inputs[0], shapes), _shape(node.outputs[0], shapes)
+    if first is None or output is None or first[-1] is None:
+        return None
+    return _product(first[-1], output)
+
+
+def _shape(value: ir.Value | None, shapes: Shapes) -> tuple[int | None, ...] | None:
+    if value is None:
+        return None
+    if value.const_value is not None:
+        return tuple(int(d) for d in value.const_value.shape)
+    return shapes.get(value.name or "")
+
+
+def _times(
+    weights: int, shape: tuple[int | None, ...] | None, part: slice, batch: tuple[int | None, ...] | None = None
+) -> int | None:
+    if shape is None:
+        return None
+    return _product(weights, ((batch[0],) if batch else ()) + shape[part])
+
+
+def _product(weights: int, dimensions: tuple[int | None, ...]) -> int | None:
+    known = tuple(1 if k == 0 and d is None else d for k, d in enumerate(dimensions))
+    return None if any(d is None for d in known) else weights * math.prod(d for d in known if d is not None)
