@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from nmtool.cli.output import number, percent, table
 
 if TYPE_CHECKING:
-    from nmtool.verbs.inject import CoverageReport
+    from nmtool.passes.report import CoverageReport
 
-COLUMNS = ("node", "op", "weights", "shape", "status", "sigma", "/range", "/max|W|", "/std", "count", "MACs")
-FIGURES = ("sigma", "/range", "/max|W|", "/std", "count", "MACs")
+COLUMNS = ("node", "op", "array", "shape", "status", "sigma", "/range", "/max|W|", "/std", "weights", "MACs")
+FIGURES = ("sigma", "/range", "/max|W|", "/std", "weights", "MACs")
 
 
 def print_coverage(report: "CoverageReport") -> None:
@@ -17,9 +17,9 @@ def print_coverage(report: "CoverageReport") -> None:
         (
             row.name,
             row.op_type,
-            row.weight or "-",
-            "x".join(map(str, row.shape or ())) or "-",
-            row.status if row.status == "noisy" else f"digital: {row.reason}",
+            row.array or "-",
+            "x".join(map(str, row.shape)) or "-",
+            f"{row.status}: {row.reason}" if row.reason else row.status,
             number(row.sigma),
             number(row.sigma_range),
             number(row.sigma_max),
