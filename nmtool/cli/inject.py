@@ -37,7 +37,9 @@ def inject(
     import nmtool
 
     refuse_overwriting([output], force)
-    injection = nmtool.inject(model, noise=noise.model(eta), drawn=drawn, opset=opset, fresh=fresh, **noise.keywords())
+    injection = nmtool.inject(
+        model, noise=noise.model(eta), seed=noise.seed, drawn=drawn, opset=opset, fresh=fresh, **noise.placement()
+    )
     injection.save(output, force=force)
     report = injection.report
     out.result({"output": str(output), "report": report.to_json()}, lambda: print_coverage(report))

@@ -75,11 +75,10 @@ class NoiseOptions:
                 raise UsageError(f"--noise {name} takes KEY=NUMBER after the colon, not: {setting}") from None
         return noise_model(name, parameters)
 
-    def keywords(self) -> dict[str, Any]:
-        """Everything but the noise model, as keyword arguments of `nmtool.inject`."""
+    def placement(self) -> dict[str, Any]:
+        """Where the noise goes, as keyword arguments of `nmtool.inject`."""
         return {
             "per_channel": self.per_channel,
-            "seed": self.seed,
             "include": self.include or (),
             "exclude": self.exclude or (),
             "include_ops": self.include_ops or (),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from nmtool.errors import NmtoolError
+from nmtool.errors import NmtoolError, SetupError
 from nmtool.library import library_path
 
 REQUIRED = ("numpy", "onnx", "onnx-ir", "typer", "rich")
@@ -54,69 +54,92 @@ def doctor() -> Diagnosis:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return Diagnosis(
         (
-            Check("nmtool", "ok", installed("nmtool") or "not installed"),
+            _package("nmtool"),
             Check("python", "ok", platform.python_version()),
             Check("platform", "ok", f"{platform.system()} {platform.machine()}, {cores} cores"),
-            *(_required(package) for package in REQUIRED),
+            *map(_package, REQUIRED),
             *_runtime(),
             *_library(),
+            _noise(),
             *_extras(),
         )
     )
 
 
-def installed(package: str) -> str | None:
-    """Version of an installed package, or None."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def versions() -> dict[str, str]:
+    """What `nmtool --version` prints: the tool, its library, and the packages that decide what it computes."""
+    checks = (_package("nmtool"), _package("onnx"), *_runtime(), *_library())
+    return {check.name: check.detail for check in checks}
 
 
-def ort_api_level() -> int:
-    """The ONNX Runtime API level that the operator library asks for: any runtime that has it can load the library.
-
-    Raises:
-        SetupError: there is no library.
-    """
-    return int(_call(ctypes.c_uint32, "nmtool_ort_api_version"))
-
-
-def _required(package: str) -> Check:
-    version = installed(package)
-    return (
-        Check(package, "ok", version)
-        if version
-        else Check(package, "missing", "not installed", f"pip install {package}")
-    )
+def _package(name: str) -> Check:
+    if version := _version(name):
+        return Check(name, "ok", version)
+    return Check(name, "missing", "not installed", f"pip install {name}")
 
 
 def _runtime() -> Iterator[Check]:
-    found = {package: version for package in RUNTIMES if (version := installed(package))}
+    found = [package for package in RUNTIMES if _version(package)]
     if not found:
         yield Check("onnxruntime", "missing", "not installed", "pip install 'nmtool[cpu]'")
         return
-    from nmtool.backends.ort import providers
+    from nmtool.backends.ort import available_providers
 
-    for package, version in found.items():
-        yield Check(package, "ok", version)
-    yield Check("providers", "ok", ", ".join(providers()))
+    yield from map(_package, found)
+    yield Check("providers", "ok", ", ".join(available_providers()))
 
 
 def _library() -> Iterator[Check]:
     try:
-        yield Check("library", "ok", f"{library_path()} (ORT API {ort_api_level()})")
-        yield Check("simd", "ok", _call(ctypes.c_char_p, "nmtool_simd").decode())
-        yield Check("noise", "ok", _try_library())
-    except (NmtoolError, OSError, AttributeError) as error:
-        yield Check("library", "missing", str(error), getattr(error, "hint", None))
+        path = library_path()
+        library = ctypes.CDLL(str(path))
+        library.nmtool_simd_levels.restype = ctypes.c_char_p
+        yield Check("library", "ok", f"{path} (ORT API {library.nmtool_ort_api_version()})")
+        yield Check("simd", "ok", library.nmtool_simd_levels().decode().replace(",", ", "))
+    except (SetupError, OSError, AttributeError) as error:
+        hint = error.hint if isinstance(error, SetupError) else "pip install --force-reinstall nmtool"
+        yield Check("library", "missing", str(error), hint)
+
+
+def _noise() -> Check:
+    """Draw noise in a real session, by the library and by the standard operators, and compare."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    from nmtool.verbs.inject import inject
+    from nmtool.verbs.run import run
+
+    size = 64
+    node = helper.make_node("MatMul", ["x", "w"], ["y"], name="probe")
+    shape = {"x": [size, size], "y": [size, size]}
+    ports = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in shape.items()}
+    weights = numpy_helper.from_array(np.linspace(-1, 1, size * size, dtype=np.float32).reshape(size, size), "w")
+    graph = helper.make_graph([node], "probe", [ports["x"]], [ports["y"]], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    try:
+        noisy = inject(model).model
+        by_library, by_standard_ops = (
+            run(noisy, {"x": np.eye(size, dtype=np.float32)}, library=library)["y"] for library in (True, False)
+        )
+    except NmtoolError as error:
+        return Check("noise", "missing", error.message, error.hint)
+    error = float(np.abs(by_library - by_standard_ops).max())
+    if error > 1e-5:
+        return Check("noise", "missing", f"library and standard operators differ by {error:.1g}", "please report this")
+    return Check("noise", "ok", "library and standard operators agree in a session")
 
 
 def _extras() -> Iterator[Check]:
     """Every package of every extra that is not installed, from nmtool's own metadata."""
     for requirement in importlib.metadata.requires("nmtool") or ():
         match = re.match(r"([\w.-]+).*extra == ['\"](\w+)['\"]", requirement)
-        if match and (package := match[1]) not in ("nmtool", *RUNTIMES) and not installed(package):
-            yield Check(
-                package, "optional", f"not installed, part of [{match[2]}]", f"pip install 'nmtool[{match[2]}]'"
-            )
+        if match is None or match[1] in ("nmtool", *RUNTIMES) or _version(match[1]):
+            continue
+        yield Check(match[1], "optional", f"not installed, part of [{match[2]}]", f"pip install 'nmtool[{match[2]}]'")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
