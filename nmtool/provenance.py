@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import onnx_ir as ir
@@ -53,10 +54,15 @@ def read(model: ir.Model) -> Provenance | None:
     Raises:
         ModelError: the record is there but cannot be understood.
     """
-    if _KEY not in model.metadata_props:
+    return from_metadata(model.metadata_props)
+
+
+def from_metadata(metadata_props: Mapping[str, str]) -> Provenance | None:
+    """As `read`, from the metadata alone: what a runtime keeps of a model."""
+    if _KEY not in metadata_props:
         return None
     try:
-        return Provenance(**json.loads(model.metadata_props[_KEY]))
+        return Provenance(**json.loads(metadata_props[_KEY]))
     except (json.JSONDecodeError, TypeError) as error:
         raise ModelError(
             f"metadata `{_KEY}` of the model cannot be read: {error}", hint="inject the source model again"

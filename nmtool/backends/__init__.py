@@ -44,13 +44,15 @@ class Runner(Protocol):
         inputs: the graph inputs by name, those with defaults last.
         outputs: names of the graph outputs.
         metadata: the model's metadata_props.
-        description: the runtime's name, version and, where it matters, the operator library: for records.
+        description: the runtime's name and version, for records.
+        library: whether nmtool's operator library computes the noise.
     """
 
     inputs: Mapping[str, Port]
     outputs: Sequence[str]
     metadata: Mapping[str, str]
     description: str
+    library: bool
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """Run once.

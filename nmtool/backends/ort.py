@@ -117,7 +117,8 @@ class OrtRunner:
         }
         self.outputs: Sequence[str] = [output.name for output in session.get_outputs()]
         self.metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
-        self.description = f"onnxruntime {onnxruntime.__version__} {'with' if library else 'without'} nmtool_ops"
+        self.description = f"onnxruntime {onnxruntime.__version__}"
+        self.library = library
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """See Runner.run."""
@@ -144,8 +145,13 @@ def _warn_once(message: str) -> None:
     logger.warning(message)
 
 
+def available_providers() -> list[str]:
+    """Execution providers of this build of the runtime, in its order of preference."""
+    return list(onnxruntime.get_available_providers())
+
+
 def _providers(wanted: Sequence[str] | None) -> list[str]:
-    available = onnxruntime.get_available_providers()
+    available = available_providers()
     if wanted is None:
         return [provider for provider in _DEFAULT_PROVIDERS if provider in available]
     suffix = "executionprovider"

@@ -37,6 +37,7 @@ class ReferenceRunner:
         self.outputs: Sequence[str] = [output.name for output in proto.graph.output]
         self.metadata: Mapping[str, str] = {prop.key: prop.value for prop in proto.metadata_props}
         self.description = f"onnx reference evaluator {onnx.__version__}"
+        self.library = False
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """See Runner.run."""

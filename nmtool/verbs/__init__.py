@@ -1,1 +1,1 @@
-"""The verbs of nmtool, one per file: Python functions that the command line mirrors."""
+"""What nmtool does: one module or package per verb, each a Python function of the verb's name."""

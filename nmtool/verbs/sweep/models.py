@@ -1,0 +1,122 @@
+"""The models of a sweep: each one a noisy file and what its noise means."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import onnx
+import onnx_ir as ir
+
+from nmtool import model as model_files
+from nmtool import provenance
+from nmtool.backends import ModelSource
+from nmtool.errors import UsageError
+from nmtool.verbs.inject import inject
+
+ModelSources: TypeAlias = ModelSource | Sequence[ModelSource] | Mapping[str, ModelSource]
+
+_CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class NoisyModel:
+    """One curve of a sweep.
+
+    Attributes:
+        label: its name in results and plots.
+        file: the noisy model.
+        sha256: digest of the model as given, external data included.
+        provenance: of the noisy model; its eta is the noise level at scale 1.
+        injection: options of `inject` besides the noise; empty for a model that was given noisy.
+    """
+
+    label: str
+    file: Path
+    sha256: str
+    provenance: provenance.Provenance
+    injection: Mapping[str, Any]
+
+    def scale(self, eta: float) -> float:
+        """What to feed the model's scale input for a noise level."""
+        return eta / self.provenance.eta
+
+
+def prepare(models: ModelSources, folder: Path, seed: int, injection: Mapping[str, Any]) -> list[NoisyModel]:
+    """Make every model noisy; those that already are stay as they are.
+
+    Args:
+        models: one or several, or by label; labels default to file names.
+        folder: where the noisy files go.
+        seed: of the noise in models that are injected here.
+        injection: further options of `inject`, for these models.
+
+    Raises:
+        UsageError: a noisy model has no level to scale, or draws its noise by itself.
+        ModelError: a model cannot be read or made noisy.
+    """
+    labelled = _labelled(models)
+    if not labelled:
+        raise UsageError("no model to sweep")
+    return [
+        _prepare(label, source, folder / f"{number}.onnx", seed, injection)
+        for number, (label, source) in enumerate(labelled.items())
+    ]
+
+
+def _prepare(label: str, source: ModelSource, file: Path, seed: int, injection: Mapping[str, Any]) -> NoisyModel:
+    model = model_files.load(source)
+    found = provenance.read(model)
+    sha256 = _digest(model, source)
+    if found is None:
+        noisy = inject(model, seed=seed, eta=1.0, **injection).model
+        model_files.save(noisy, file)
+        found = provenance.read(noisy)
+        assert found is not None  # inject records it
+        options = {name: value for name, value in injection.items() if name != "noise"}
+        return NoisyModel(label, file, sha256, found, json.loads(json.dumps(options, default=str)))
+    if found.fresh:
+        raise UsageError(f"{label} draws its noise by itself", hint="inject the source model without `fresh`")
+    if found.eta <= 0:
+        raise UsageError(f"{label} was made noisy with eta {found.eta}, which cannot be scaled")
+    if isinstance(source, (str, os.PathLike)):
+        file = Path(source)
+    else:
+        model_files.save(model, file)
+    return NoisyModel(label, file, sha256, found, {})
+
+
+def _labelled(models: ModelSources) -> dict[str, ModelSource]:
+    if isinstance(models, Mapping):
+        return dict(models)
+    if isinstance(models, (str, os.PathLike, onnx.ModelProto, ir.Model)):
+        models = [models]
+    labelled: dict[str, ModelSource] = {}
+    for model in models:
+        name = Path(model).stem if isinstance(model, (str, os.PathLike)) else "model"
+        label, number = name, 2
+        while label in labelled:
+            label, number = f"{name}-{number}", number + 1
+        labelled[label] = model
+    return labelled
+
+
+def _digest(model: ir.Model, source: ModelSource) -> str:
+    sha = hashlib.sha256()
+    files = set()
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            if isinstance(value.const_value, ir.ExternalTensor):
+                files.add(Path(value.const_value.path))
+    if isinstance(source, (str, os.PathLike)):
+        files.add(Path(source))
+    else:
+        sha.update(ir.to_proto(model).SerializeToString(deterministic=True))
+    for file in sorted(files):
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                sha.update(chunk)
+    return sha.hexdigest()

@@ -1,0 +1,91 @@
+"""Metric against noise level, all models in one plot."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmtool.errors import SetupError, UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from nmtool.verbs.sweep.result import SweepResult
+
+_STYLE: dict[str, Any] = {
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.grid": True,
+    "axes.prop_cycle": "cycler(color=['0072B2', 'D55E00', '009E73', 'CC79A7', 'E69F00', '56B4E9', '000000'])",
+    "font.size": 10,
+    "grid.color": "0.9",
+    "legend.frameon": False,
+    "svg.hashsalt": "nmtool",  # element ids are otherwise random: equal results give equal files
+}
+_FRACTIONS = ("agreement", "top")  # metrics from 0 to 1, shown in percent
+_UNITS = {
+    "range": "multiples of max W - min W",
+    "max": "multiples of max |W|",
+    "std": "multiples of the standard deviation of W",
+}
+
+
+def plot(result: "SweepResult", paths: Sequence[Path]) -> None:
+    """Draw the mean of every model with its 95 % interval as a band, and save it at every path.
+
+    Raises:
+        SetupError: matplotlib is not installed.
+        UsageError: a path has a suffix matplotlib does not know.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise SetupError("plots need matplotlib", hint="pip install 'nmtool[report]'") from error
+    known = FigureCanvasAgg.get_supported_filetypes()
+    for path in paths:
+        if path.suffix.removeprefix(".") not in known:
+            raise UsageError(f"no plot can be written as {path.name}", hint="end the name in .svg, .png or .pdf")
+    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]  # the stubs want each key as a literal
+        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        axes = figure.add_subplot()
+        _draw(axes, result)
+        for path in paths:
+            date = {"Date": None} if path.suffix == ".svg" else {}
+            figure.savefig(path, dpi=200, metadata=date)
+
+
+def _draw(axes: "Axes", result: "SweepResult") -> None:
+    percent = result.metric.startswith(_FRACTIONS) and ":" not in result.metric
+    factor = 100.0 if percent else 1.0
+    rows = result.summary()
+    for model in result.models:
+        curve = [row for row in rows if row.model == model]
+        etas = [row.eta for row in curve]
+        (line,) = axes.plot(etas, [row.summary.mean * factor for row in curve], marker="o", markersize=3.5, label=model)
+        band = [row for row in curve if row.summary.low is not None and row.summary.high is not None]
+        axes.fill_between(
+            [row.eta for row in band],
+            [factor * row.summary.low for row in band if row.summary.low is not None],
+            [factor * row.summary.high for row in band if row.summary.high is not None],
+            color=line.get_color(),
+            alpha=0.2,
+            linewidth=0,
+        )
+    axes.set_xlabel(_noise_label(result))
+    axes.set_ylabel(f"{result.metric} (%)" if percent else result.metric)
+    axes.set_xlim(left=0)
+    trials = max(row.summary.trials for row in rows)
+    samples = result.points[0].setting.samples
+    axes.set_title(f"mean and its 95 % interval over {trials} trials, {samples} samples", fontsize=9, color="0.3")
+    axes.legend()
+
+
+def _noise_label(result: "SweepResult") -> str:
+    """The axis title: noise model and unit where all models share them."""
+    noises = [record.setting.noise for record in result.points]
+    names = {str(noise.get("model")) for noise in noises}
+    units = {_UNITS.get(str(noise.get("relative_to"))) for noise in noises}
+    name = f"{names.pop()} noise" if len(names) == 1 else "noise"
+    unit = units.pop() if len(units) == 1 else None
+    return f"{name} η, {unit}" if unit else f"{name} η"

@@ -1,0 +1,132 @@
+"""`nmtool sweep`: a metric against the noise level."""
+
+import dataclasses
+import importlib.metadata
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+from nmtool.data import DataOptions, DataSource
+from nmtool.errors import UsageError
+from nmtool.metrics import find
+from nmtool.noise.base import NoiseModel
+from nmtool.verbs.sweep import execute
+from nmtool.verbs.sweep.evaluate import Evaluator, Evaluators, Measurement, Redraw
+from nmtool.verbs.sweep.models import ModelSources, prepare
+from nmtool.verbs.sweep.plan import parse_etas, points
+from nmtool.verbs.sweep.result import SweepResult
+from nmtool.verbs.sweep.store import Record, Setting, Store
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+"""Called with the evaluations done and all there are to do in this call."""
+
+
+def sweep(
+    models: ModelSources,
+    data: DataSource,
+    *,
+    etas: str | Iterable[float] = "0:0.1:0.01",
+    noise: str | NoiseModel = "gaussian",
+    seed: int = 0,
+    trials: int = 10,
+    redraw: Redraw = "set",
+    metric: str = "top1",
+    output: str | None = None,
+    results: str | os.PathLike[str] | None = None,
+    jobs: int = 1,
+    threads: int | None = None,
+    backend: str = "onnxruntime",
+    data_options: DataOptions | None = None,
+    progress: Progress | None = None,
+    injection: Mapping[str, Any] | None = None,
+    **backend_options: Any,
+) -> SweepResult:
+    """Measure a metric over noise levels and trials.
+
+    A plain model is made noisy once; levels are then fed to its scale input, so that one session serves them all. Trial
+    t has noise sample t of the model's seed, whatever else is measured, and the clean model is evaluated once.
+
+    Args:
+        models: a model or several, in a list or by label; plain ones, or ones made noisy before: for those `noise`,
+            `seed` and `injection` have no meaning and `etas` are in the units of their own noise.
+        data: the data source.
+        etas: noise levels, numbers or a text as "0:0.1:0.01" or "0,0.02,0.05"; see `parse_etas`. 0 is always included.
+        noise: name of a noise model, or one with parameters (its eta is not used).
+        seed: of the noise.
+        trials: noise samples per level.
+        redraw: "set": a trial is one draw for the whole data set, as one chip has it; "batch": batch b of trial t has
+            noise sample t * batches + b.
+        metric: name of a metric, top<k>, or "module:function".
+        output: the output that the metric judges; None: the first.
+        results: file that every evaluation is appended to (JSON lines). What it already holds of this sweep is not
+            evaluated again: this is how an interrupted sweep goes on, and how trials and levels are added.
+        jobs: worker processes. With more than one, data and metric functions must be importable.
+        threads: threads of all workers together; None: one per core.
+        backend: a name of `nmtool.backends.BACKENDS`.
+        data_options: how to read and prepare the data.
+        progress: called after every evaluation.
+        injection: further options of `nmtool.inject` for plain models, such as {"skip_last": 1}.
+        backend_options: of the backend, for onnxruntime those of `nmtool.session`.
+
+    Raises:
+        UsageError: an option, the data or the results file does not fit.
+        ModelError: a model cannot be read, made noisy or run.
+        SetupError: something is not installed, or a worker process died.
+    """
+    version = importlib.metadata.version("nmtool")
+    levels = parse_etas(etas)
+    if jobs < 1:
+        raise UsageError(f"jobs must be at least 1, not {jobs}")
+    if not isinstance(noise, str):
+        noise = cast(NoiseModel, dataclasses.replace(cast(Any, noise), eta=1.0))
+    per_worker = threads if jobs == 1 else max(1, (threads or os.cpu_count() or 1) // jobs)
+    if backend == "onnxruntime":
+        backend_options["threads"] = per_worker
+    measurement = Measurement(data, data_options or DataOptions(), metric, output, redraw, backend, backend_options)
+    with TemporaryDirectory(prefix="nmtool-") as folder, Store(Path(results) if results else None) as store:
+        noisy = prepare(models, Path(folder), seed, {"noise": noise} | dict(injection or {}))
+        plan = points([model.label for model in noisy], levels, trials)
+        evaluators = Evaluators(measurement)
+        settings = {model.label: _check(evaluators.get(model), store, trials) for model in noisy}
+        todo = [point for point in plan if point not in store.records]
+        by_label = {model.label: model for model in noisy}
+        if jobs == 1:
+            outcomes = execute.serially(todo, by_label, evaluators)
+        else:
+            evaluators.close()
+            outcomes = execute.in_processes(todo, by_label, measurement, jobs, per_worker or 1)
+        with closing(outcomes):
+            for done, outcome in enumerate(outcomes, start=1):
+                scale = by_label[outcome.point.model].scale(outcome.point.eta)
+                store.append(
+                    Record(setting=settings[outcome.point.model], scale=scale, nmtool=version, **vars(outcome))
+                )
+                if progress is not None:
+                    progress(done, len(todo))
+    order = list(by_label)
+    plan.sort(key=lambda point: (order.index(point.model), point.eta, point.trial))
+    return SweepResult(metric, find(metric).higher_is_better, [store.records[point] for point in plan])
+
+
+def _check(evaluator: Evaluator, store: Store, trials: int) -> Setting:
+    """Find the mistakes that can be found before the first evaluation.
+
+    Raises:
+        UsageError: too many trials, or the results file is of another experiment.
+    """
+    evaluator.check_trials(trials)
+    setting = evaluator.setting()
+    store.check(setting)
+    if not evaluator.model.provenance.exact and not evaluator.library:
+        logger.warning(
+            "%s: below opset 18 and without the operator library the noise is the runtime's own: every batch has "
+            "another draw, and no trial can be repeated",
+            evaluator.model.label,
+        )
+    return setting
