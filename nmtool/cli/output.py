@@ -63,7 +63,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Collecti
         grid.add_row(*(Text(cell) for cell in row))
     console = Console(file=sys.stdout, width=10_000)
     console.width = console.measure(grid).maximum
-    console.print(grid, crop=False)
+    with console.capture() as captured:
+        console.print(grid, crop=False)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def number(value: float | None, digits: int = 3) -> str:
