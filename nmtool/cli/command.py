@@ -43,7 +43,7 @@ def command(body: Body) -> Body:
     """
     own = [parameter for name, parameter in inspect.signature(body).parameters.items() if name != "out"]
     shared = inspect.signature(_shared).parameters
-    groups = {
+    groups: dict[str, Any] = {
         parameter.name: parameter.annotation for parameter in own if dataclasses.is_dataclass(parameter.annotation)
     }
 

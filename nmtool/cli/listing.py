@@ -20,7 +20,7 @@ def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to list", show_default="everything")] = None,
 ) -> None:
     """List the noise models, operators, metrics and backends there are."""
-    listed = {name: LISTS[name]() for name in ([kind] if kind else LISTS)}
+    listed: dict[str, dict[str, str]] = {name: LISTS[name]() for name in ([kind] if kind else LISTS)}
 
     def text() -> None:
         for name, entries in listed.items():

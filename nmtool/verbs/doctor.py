@@ -123,9 +123,9 @@ def _noise() -> Check:
         )
     except NmtoolError as error:
         return Check("noise", "missing", error.message, error.hint)
-    error = float(np.abs(by_library - by_standard_ops).max())
-    if error > 1e-5:
-        return Check("noise", "missing", f"library and standard operators differ by {error:.1g}", "please report this")
+    difference = float(np.abs(by_library - by_standard_ops).max())
+    if difference > 1e-5:
+        return Check("noise", "missing", f"library and standard operators differ by {difference}", "please report this")
     return Check("noise", "ok", "library and standard operators agree in a session")
 
 
