@@ -5,6 +5,7 @@ The blocks of a page run in order, in one folder that holds the digits example.
 """
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,17 +19,24 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_commands_run(page, workspace, monkeypatch):
+def test_commands_run(page, cli, workspace, monkeypatch):
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
     for kind, text in BLOCK.findall(page.read_text()):
         if kind == "python":
-            commands = [[sys.executable, "-c", text]]
-        else:
-            lines = re.sub(r"\\\n\s*", "", text).splitlines()
-            commands = [["sh", "-c", line.removeprefix("$ ")] for line in lines if line.startswith("$ ")]
-        for command in commands:
-            process = subprocess.run(command, capture_output=True, text=True)
-            assert process.returncode == 0, f"{command[-1]}\n{process.stdout}{process.stderr}"
+            in_shell([sys.executable, "-c", text])
+            continue
+        for line in re.findall(r"^\$ (.*)", text, re.MULTILINE):
+            program, *arguments = shlex.split(line)
+            if program == "nmtool" and ">" not in arguments:
+                result = cli(*arguments)
+                assert result.code == 0, f"{line}\n{result.err}"
+            else:
+                in_shell(["sh", "-c", line])
+
+
+def in_shell(command):
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 0, f"{command[-1]}\n{process.stdout}{process.stderr}"
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: str(page.relative_to(ROOT)))

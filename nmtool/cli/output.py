@@ -70,7 +70,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Collecti
 
 def number(value: float | None, digits: int = 3) -> str:
     """A figure as text with `digits` significant digits; a dash where there is none."""
-    return "-" if value is None else f"{value:.{digits}g}"
+    return "-" if value is None else f"{value:#.{digits}g}".rstrip(".")
 
 
 def percent(share: float | None) -> str:

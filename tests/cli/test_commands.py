@@ -19,7 +19,10 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_examples_of_the_help_run(cli, workspace, line):
-    result = cli(*shlex.split(line)[1:])
+    arguments = shlex.split(line)[1:]
+    if "-o" in arguments:
+        (workspace / arguments[arguments.index("-o") + 1]).unlink(missing_ok=True)
+    result = cli(*arguments)
     assert result.code == 0, result.err
 
 
@@ -61,8 +64,9 @@ def test_sweep_writes_what_it_says(cli, workspace):
     arguments = ("digits.onnx", "--data", "digits.npz", "--eta", "0:0.1:0.05", "--trials", "3")
     files = ("--results", "s.jsonl", "--csv", "s.csv", "--plot", "s.svg", "--plot", "s.png")
     result = document(cli("sweep", *arguments, *files, "--json"))
-    assert [point["eta"] for point in result["points"]] == [0, 0.05, 0.1]
-    assert result["points"][0]["mean"] == pytest.approx(0.986)
+    assert [(row["eta"], row["trials"]) for row in result["summary"]] == [(0, 1), (0.05, 3), (0.1, 3)]
+    assert result["summary"][0]["mean"] == pytest.approx(0.986)
+    assert 0 < result["tolerance"]["digits"]["eta"] < 0.1
     for name in ("s.jsonl", "s.csv", "s.svg", "s.png"):
         assert (workspace / name).stat().st_size > 0
 

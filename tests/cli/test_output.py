@@ -18,6 +18,8 @@ def test_names_are_never_cut_in_a_pipe(capsys, monkeypatch):
 
 def test_figures():
     assert number(0.123456) == "0.123"
+    assert number(0.05) == "0.0500"
+    assert number(123.4) == "123"
     assert number(None) == percent(None) == "-"
     assert percent(0.9999) == "100.0%"
 
