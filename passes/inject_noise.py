@@ -25,8 +25,9 @@ class InjectNoise(ir.passes.InPlacePass):
     """Make the weights of matrix products noisy.
 
     1. MatMul, Gemm, Conv and ConvTranspose with constant weights become composites (NoisyConv, …) of the same name.
-    2. Other consumers of constant weights that map to arrays (LSTM, GRU, RNN, fused contrib operators, calls of functions
-       that get weights as arguments), and weights behind a layout operator, get a primitive (GaussianNoise, …) in front.
+    2. Other consumers of constant weights that map to arrays (LSTM, GRU, RNN, fused contrib operators, calls of
+       functions that get weights as arguments), and weights behind a layout operator, get a primitive (GaussianNoise, …)
+       in front.
     3. MatMul of two activations stays digital unless `dynamic`.
     4. Names of nodes and values are kept; nodes in subgraphs and model-local functions are treated alike.
     5. A noisy node is left alone, so a second application changes nothing.
@@ -188,7 +189,5 @@ def opset_of(model: ir.Model) -> int:
     if not versions:
         raise ModelError("the model imports no opset of ai.onnx, so it has no operator that maps to analog arrays")
     if versions[0] < MINIMUM_OPSET:
-        raise ModelError(
-            f"the model's opset is {versions[0]}, below {MINIMUM_OPSET}", hint="lift it with --opset 18"
-        )
+        raise ModelError(f"the model's opset is {versions[0]}, below {MINIMUM_OPSET}", hint="lift it with --opset 18")
     return versions[0]

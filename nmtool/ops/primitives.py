@@ -1,7 +1,7 @@
 """The primitives in standard ONNX operators, so that any runtime can execute a noisy model (docs/noise-spec.md).
 
-Where the operator library is registered its kernels replace these functions. Written in ONNX's textual syntax; one function
-per concept, because that is how Netron shows them.
+Where the operator library is registered its kernels replace these functions. Written in ONNX's textual syntax; one
+function per concept, because that is how Netron shows them.
 
 Integers: bitwise operators and shifts work on uint64, additions and products on int64 (ONNX Runtime below 1.20 has no
 uint64 Mul or Add). The low 64 bits are the same in both, so casting between them loses nothing.

@@ -1,8 +1,10 @@
-"""onnx's own node tests with their weights made constant: silent noise gives the expected outputs, and noise the variance
-sigma^2 * (sum of the squared inputs), which is the same operator applied to squared inputs and weights of ones.
+"""onnx's own node tests with their weights made constant.
 
-The variance is tested with chi-square: 40 trials of noise on every output. Outputs of one trial are correlated, so each is
-tested by itself; the bounds hold for all outputs of all tests together with a false-alarm rate of 1e-6 (Bonferroni).
+Silent noise gives the expected outputs, and noise the variance sigma^2 * (sum of the squared inputs), which is the same
+operator applied to squared inputs and weights of ones.
+
+The variance is tested with chi-square: 40 trials of noise on every output. Outputs of one trial are correlated, so each
+is tested by itself; the bounds hold for all outputs of all tests together with a false-alarm rate of 1e-6 (Bonferroni).
 The seed is fixed, so the verdict is, too.
 """
 
@@ -73,16 +75,13 @@ def lifted(model: onnx.ModelProto) -> onnx.ModelProto:
 @pytest.mark.parametrize("name", CASES)
 def test_silent_noise_gives_the_expected_outputs(name: str) -> None:
     model, feeds, expected = with_constants(name)
-    if not has_spread(model):  # noise relative to the range of equal weights is zero
-        options = {"relative_to": "max"}
-    else:
-        options = {}
-    noisy = inject(lifted(model), **options).model
+    unit = "range" if has_spread(model) else "max"  # noise relative to the range of equal weights is zero
+    noisy = inject(lifted(model), relative_to=unit).model
     ran = 0
     for run in (run_ort, run_reference):
         try:
             run(model, feeds)
-        except Exception:  # noqa: BLE001, S112 - this runtime does not run onnx's own test: nothing to compare
+        except Exception:
             continue
         outputs = run(noisy, {**feeds, **noise(3, 0.0)})
         for expected_output, output in zip(expected, outputs, strict=True):
@@ -102,7 +101,9 @@ def variances(model: onnx.ModelProto, feeds: dict[str, NDArray], sigma: float) -
     for tensor in squared.graph.initializer:
         array = onnx.numpy_helper.to_array(tensor)
         tensor.CopyFrom(onnx.numpy_helper.from_array(np.ones_like(array), tensor.name))
-    silent = {name: np.zeros_like(array) for name, array in feeds.items() if name in node.input[2:]}  # a bias has no noise
+    silent = {
+        name: np.zeros_like(array) for name, array in feeds.items() if name in node.input[2:]
+    }  # a bias has no noise
     return sigma**2 * run_ort(squared, {name: array**2 for name, array in feeds.items()} | silent)[0]
 
 

@@ -35,7 +35,13 @@ CNN = """g (float[batch,1,6,6] x) => (y) {
   f = Flatten(d)
   y = Gemm<transB=1>(f, w3, b3)
 }"""
-CNN_WEIGHTS = {"w1": weights(4, 1, 3, 3), "b1": weights(4), "w2": weights(4, 1, 2, 2), "w3": weights(10, 36), "b3": weights(10)}
+CNN_WEIGHTS = {
+    "w1": weights(4, 1, 3, 3),
+    "b1": weights(4),
+    "w2": weights(4, 1, 2, 2),
+    "w3": weights(10, 36),
+    "b3": weights(10),
+}
 
 
 def test_shares_of_a_small_cnn() -> None:
@@ -127,7 +133,11 @@ def test_noise_per_channel_is_sized_by_each_channel(name: str) -> None:
 
 def test_noise_per_channel_of_a_grouped_conv_transpose() -> None:
     w = onnx.numpy_helper.to_array(ZOO["conv_transpose_groups"].proto.graph.initializer[0])  # [4, 3, 2, 2], two groups
-    std = inject(ZOO["conv_transpose_groups"].proto, eta=0.1, per_channel=True).model.graph.initializers["w::std"].const_value.numpy()
+    std = (
+        inject(ZOO["conv_transpose_groups"].proto, eta=0.1, per_channel=True)
+        .model.graph.initializers["w::std"]
+        .const_value.numpy()
+    )
     assert std.shape == (4, 3, 1, 1)
     for group in range(2):
         rows = slice(2 * group, 2 * group + 2)

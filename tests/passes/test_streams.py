@@ -79,7 +79,9 @@ def test_siblings_of_the_same_name_have_their_own_streams() -> None:
 
 def test_calls_of_a_function_share_the_arrays_inside() -> None:
     w = weights(3, 3)
-    text = "g (float[3,3] x) => (float[3,3] y, z) { y = f.F(x) z = f.F(x) }" + function("F (x) => (y) { w = " + constant(w) + " y = MatMul(x, w) }")
+    text = "g (float[3,3] x) => (float[3,3] y, z) { y = f.F(x) z = f.F(x) }" + function(
+        "F (x) => (y) { w = " + constant(w) + " y = MatMul(x, w) }"
+    )
     y, z = run_ort(inject(model(text, imports=("f",)), eta=0.1, seed=9).model, {"x": EYE3} | noise(1))
     np.testing.assert_array_equal(y, z)
     np.testing.assert_allclose(y, expected("f::F/w", w, trial=1), atol=3e-6)
@@ -146,7 +148,9 @@ def test_fresh_noise_is_new_at_every_run_and_needs_no_trial() -> None:
     outputs = {runner.run(None, feeds)[0].tobytes() for _ in range(8)}
     assert len(outputs) == 8
     silent = {"noise_scale": np.array(0, np.float32)}
-    np.testing.assert_allclose(runner.run(None, feeds | silent)[0], run_ort(ZOO["matmul_right"].proto, feeds)[0], rtol=1e-6)
+    np.testing.assert_allclose(
+        runner.run(None, feeds | silent)[0], run_ort(ZOO["matmul_right"].proto, feeds)[0], rtol=1e-6
+    )
 
 
 DYNAMIC = "g (float[2,3,4] x, float[2,4,5] k) => (float[2,3,5] y) { y = MatMul(x, k) }"

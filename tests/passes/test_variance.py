@@ -1,4 +1,4 @@
-"""The variance of the noisy outputs of every linear model of the zoo is the closed form: sigma^2 times the squared inputs.
+"""The variance of the outputs of every linear model of the zoo is the closed form: sigma^2 times the squared inputs.
 
 As in test_backend_nodes: chi-square on each output, false-alarm rate 1e-6 over all of them, fixed seed.
 """
@@ -18,7 +18,8 @@ TRIALS, FALSE_ALARM, OUTPUTS = 40, 1e-6, 20_000
 LINEAR = [
     name
     for name in ZOO
-    if name.startswith(("matmul_", "gemm_", "conv_")) or name in ("einsum", "identity", "transpose", "function_argument")
+    if name.startswith(("matmul_", "gemm_", "conv_"))
+    or name in ("einsum", "identity", "transpose", "function_argument")
 ]
 
 
