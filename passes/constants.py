@@ -1,9 +1,9 @@
 """Finding the constant array behind an operand.
 
 Walking back from the operand, operators that only lay out data (Transpose, Reshape, …) are passed through. What lies
-behind them is the *array*: an initializer, a Constant node, or a value computed from constants alone (DequantizeLinear of an
-int8 initializer). Noise belongs on the array, not behind the layout, so that weights used both directly and transposed
-carry the same noise.
+behind them is the *array*: an initializer, a Constant node, or a value computed from constants alone (DequantizeLinear
+of an int8 initializer). Noise belongs on the array, not behind the layout, so that weights used both directly and
+transposed carry the same noise.
 """
 
 from dataclasses import dataclass
@@ -129,7 +129,8 @@ class ConstantFinder:
         )
         function.node.append(ir.serde.serialize_node(node))
         try:
-            return np.asarray(_evaluator(function, self._opset).run(None, arrays, attributes={})[0])
+            results: Any = _evaluator(function, self._opset).run(None, arrays, attributes={})
+            return np.asarray(results[0])
         except Exception as error:  # the evaluator raises whatever the operator's numpy code raises
             raise ModelError(
                 f"constant {output.name!r} computed by {node.op_type} {node.name!r} cannot be evaluated: {error}",

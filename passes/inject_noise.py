@@ -26,8 +26,7 @@ class InjectNoise(ir.passes.InPlacePass):
 
     1. MatMul, Gemm, Conv and ConvTranspose with constant weights become composites (NoisyConv, …) of the same name.
     2. Other consumers of constant weights that map to arrays (LSTM, GRU, RNN, fused contrib operators, calls of
-       functions that get weights as arguments), and weights behind a layout operator, get a primitive (GaussianNoise, …)
-       in front.
+       functions that get weights as arguments), and weights behind a layout operator, get a primitive in front.
     3. MatMul of two activations stays digital unless `dynamic`.
     4. Names of nodes and values are kept; nodes in subgraphs and model-local functions are treated alike.
     5. A noisy node is left alone, so a second application changes nothing.
@@ -163,7 +162,7 @@ def _groups(node: ir.Node, array: ConstantArray) -> int:
     """In how many groups that share no output channel the first axis of the array falls."""
     if node.op_type == "ConvTranspose":
         return node.attributes.get_int("group", 1)
-    return int(array.tensor.shape[0]) if node.op_type in ("LSTM", "GRU", "RNN") else 1  # the directions
+    return int(array.tensor.shape.numpy()[0]) if node.op_type in ("LSTM", "GRU", "RNN") else 1  # the directions
 
 
 def _entry(candidate: Candidate, reason: str, inference: Inference) -> NodeReport:
@@ -173,7 +172,7 @@ def _entry(candidate: Candidate, reason: str, inference: Inference) -> NodeRepor
     entry.macs = count_macs(node, candidate.operand, inference)
     if array is not None:
         entry.array = array.name
-        entry.shape = tuple(int(d) for d in array.tensor.shape)
+        entry.shape = array.tensor.shape.numpy()
         entry.weights = array.tensor.size
     return entry
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -55,7 +56,7 @@ def _per_channel(tensor: ir.TensorProtocol, name: str, axis: int, groups: int) -
     return WeightStatistics(*(spread(np.asarray(reduce(axis=axes, keepdims=True))) for reduce in reductions))
 
 
-def chunks(tensor: ir.TensorProtocol) -> Iterator[NDArray]:
+def chunks(tensor: ir.TensorProtocol) -> Iterator[NDArray[Any]]:
     """The tensor's elements in storage order, as flat arrays of a few megabytes.
 
     External data is read from its file: mapping it would keep every page that was touched resident.
@@ -81,7 +82,7 @@ def chunks(tensor: ir.TensorProtocol) -> Iterator[NDArray]:
         yield flat[start : start + step]
 
 
-def _finite(values: NDArray, name: str) -> NDArray[np.float64]:
+def _finite(values: NDArray[Any], name: str) -> NDArray[np.float64]:
     doubles = values.astype(np.float64)
     bad = doubles.size - int(np.isfinite(doubles).sum())
     if bad:

@@ -5,6 +5,7 @@ Also the generator of `bake`, so functions take a range of elements and work on 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,10 +72,14 @@ def normals(source: Source, start: int, stop: int) -> Float32:
 
 def uniforms(source: Source, start: int, stop: int) -> Float32:
     """Uniforms in [0, 1) of elements start <= e < stop, float32 with 24 random bits, shape [stop - start]."""
-    return _elements(source, start, stop, lambda words: (words >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24))
+
+    def scaled(words: NDArray[np.uint32]) -> NDArray[np.float32]:
+        return (words >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
+
+    return _elements(source, start, stop, scaled)
 
 
-def gaussian_noise(x: NDArray, std: ArrayLike, source: Source, scale: float = 1.0, start: int = 0) -> NDArray:
+def gaussian_noise(x: NDArray[Any], std: ArrayLike, source: Source, scale: float = 1.0, start: int = 0) -> NDArray[Any]:
     """`x + (std * scale) * z`; x may be a contiguous part of an array, beginning at element `start`.
 
     Args:
@@ -89,8 +94,8 @@ def gaussian_noise(x: NDArray, std: ArrayLike, source: Source, scale: float = 1.
 
 
 def lognormal_noise(
-    x: NDArray, mean: ArrayLike, std: ArrayLike, source: Source, scale: float = 1.0, start: int = 0
-) -> NDArray:
+    x: NDArray[Any], mean: ArrayLike, std: ArrayLike, source: Source, scale: float = 1.0, start: int = 0
+) -> NDArray[Any]:
     """`x * exp(scale * (mean + std * z))`: mean and std are those of the logarithm of the factor, without unit."""
     z = normals(source, start, start + x.size).reshape(x.shape)
     exponent = np.float32(scale) * (np.float32(mean) + np.float32(std) * z)
@@ -98,8 +103,8 @@ def lognormal_noise(
 
 
 def stuck_faults(
-    x: NDArray, probabilities: ArrayLike, values: ArrayLike, source: Source, scale: float = 1.0, start: int = 0
-) -> NDArray:
+    x: NDArray[Any], probabilities: ArrayLike, values: ArrayLike, source: Source, scale: float = 1.0, start: int = 0
+) -> NDArray[Any]:
     """Each element becomes values[k] with probability scale * probabilities[k], else stays.
 
     Args:

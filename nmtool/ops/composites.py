@@ -104,8 +104,8 @@ def has_dynamic_form(stages: Sequence[Stage]) -> bool:
 def dynamic_matmul(stage: Stage, opset: int) -> ir.Function:
     """NoisyMatMulDynamic: the right operand is an activation, written to an array at run time.
 
-    The unit of the noise is taken from each matrix (the last two axes) by itself, so a sample's noise does not depend on
-    the values in the rest of its batch. Needs opset 11 (negative axes).
+    The unit of the noise is taken from each matrix (the last two axes) by itself, so a sample's noise does not depend
+    on the values in the rest of its batch. Needs opset 11 (negative axes).
     """
     by_input = opset >= 18  # the Reduce operators take their axes as an input from opset 18 on
 

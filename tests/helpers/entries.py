@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import onnx
 
@@ -26,3 +27,9 @@ class Entry:
 
 
 ZOO: dict[str, Entry] = {}
+
+
+def add(name: str, proto: onnx.ModelProto, noisy: tuple[str, ...], **rest: Any) -> None:
+    """Put an entry into the zoo."""
+    assert name not in ZOO
+    ZOO[name] = Entry(proto, noisy, **rest)

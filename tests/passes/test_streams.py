@@ -69,7 +69,8 @@ def test_recurrent_matrices_have_their_own_streams() -> None:
 
 def test_siblings_of_the_same_name_have_their_own_streams() -> None:
     w = weights(3, 4)
-    text = "g (bool c, float[3,3] x) => (float[3,4] y) { y = If(c) <then_branch = t () => (float[3,4] a) { w = @ a = MatMul(x, w) }, "
+    text = "g (bool c, float[3,3] x) => (float[3,4] y) { y = If(c) <"
+    text += "then_branch = t () => (float[3,4] a) { w = @ a = MatMul(x, w) }, "
     text += "else_branch = e () => (float[3,4] b) { w = @ b = MatMul(x, w) }> }"
     noisy = inject(model(text.replace("@", constant(w))), eta=0.1, seed=9).model
     for branch, condition in (("then_branch", True), ("else_branch", False)):
