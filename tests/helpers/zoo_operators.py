@@ -33,10 +33,14 @@ CONVS = {
 }
 for name, (shape, kernel, attributes) in CONVS.items():
     attributes = f"kernel_shape=[{','.join(map(str, kernel[2:]))}]" + (f", {attributes}" if attributes else "")
-    for bias in (False, True):
+    for bias in (False, True) if name == "conv_2d" else (len(kernel) == 4,):
         text = f"g (float[{shape}] x) => (float y) {{ y = Conv<{attributes}>(x, w{', b' if bias else ''}) }}"
         arrays = {"w": weights(*kernel)} | ({"b": weights(kernel[0])} if bias else {})
-        add(f"{name}{'_bias' if bias else ''}", model(text.replace("(float y)", "(y)"), **arrays), ("w",))
+        add(
+            f"{name}{'_bias' if bias and name == 'conv_2d' else ''}",
+            model(text.replace("(float y)", "(y)"), **arrays),
+            ("w",),
+        )
 for name, (shape, kernel, attributes) in {
     "conv_transpose": ("1,3,4,5", (3, 2, 3, 3), "strides=[2,1], pads=[1,1,0,0]"),
     "conv_transpose_groups": ("1,4,4,4", (4, 3, 2, 2), "group=2"),

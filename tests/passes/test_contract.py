@@ -141,7 +141,7 @@ def test_injection_keeps_names_and_is_idempotent(entry: Entry) -> None:
 def test_bake(entry: Entry, option: str) -> None:
     model, names = injected(entry, **OPTIONS[option])
     feeds = feeds_of(entry.proto)
-    for trial, scale in ((0, 1.0), (7, 0.5)):
+    for trial, scale in ((0, 1.0), (7, 0.5)) if option == "gaussian" else ((3, 1.0),):
         baked = bake(model, trial=trial, scale=scale)
         proto = ir.to_proto(baked)
         onnx.checker.check_model(proto, full_check=True)
