@@ -124,9 +124,8 @@ class ConstantFinder:
 
     def _evaluate(self, node: ir.Node, output: ir.Value) -> NDArray[Any]:
         arrays = {value.name or "": self.tensor(value).numpy() for value in node.inputs if value is not None}
-        function = onnx.FunctionProto(
-            domain="nmtool.constant", name="evaluate", input=list(arrays), output=[output.name]
-        )
+        function = onnx.FunctionProto(domain="nmtool.constant", name="evaluate", input=list(arrays))
+        function.output.append(output.name or "")
         function.node.append(ir.serde.serialize_node(node))
         try:
             results: Any = _evaluator(function, self._opset).run(None, arrays, attributes={})

@@ -172,7 +172,7 @@ def _entry(candidate: Candidate, reason: str, inference: Inference) -> NodeRepor
     entry.macs = count_macs(node, candidate.operand, inference)
     if array is not None:
         entry.array = array.name
-        entry.shape = array.tensor.shape.numpy()
+        entry.shape = tuple(array.tensor.shape.numpy())
         entry.weights = array.tensor.size
     return entry
 

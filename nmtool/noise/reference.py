@@ -90,7 +90,7 @@ def gaussian_noise(x: NDArray[Any], std: ArrayLike, source: Source, scale: float
         start: element index of x's first element.
     """
     z = normals(source, start, start + x.size).reshape(x.shape)
-    return x + ((np.float32(std) * np.float32(scale)) * z).astype(x.dtype)
+    return x + ((np.asarray(std, np.float32) * np.float32(scale)) * z).astype(x.dtype)
 
 
 def lognormal_noise(
@@ -98,8 +98,9 @@ def lognormal_noise(
 ) -> NDArray[Any]:
     """`x * exp(scale * (mean + std * z))`: mean and std are those of the logarithm of the factor, without unit."""
     z = normals(source, start, start + x.size).reshape(x.shape)
-    exponent = np.float32(scale) * (np.float32(mean) + np.float32(std) * z)
-    return x * np.exp(exponent).astype(x.dtype)
+    exponent = np.float32(scale) * (np.asarray(mean, np.float32) + np.asarray(std, np.float32) * z)
+    factor: NDArray[Any] = np.exp(exponent).astype(x.dtype)
+    return x * factor
 
 
 def stuck_faults(
