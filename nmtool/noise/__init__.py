@@ -28,5 +28,4 @@ def noise_model(name: str, parameters: Mapping[str, Any]) -> NoiseModel:
         raise UsageError(
             f"noise model `{name}` has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(fields)}"
         )
-    chosen: Any = model(**parameters)  # the linter of types takes a read-only field for a missing one
-    return chosen
+    return model(**parameters)

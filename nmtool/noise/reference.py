@@ -90,7 +90,8 @@ def gaussian_noise(x: NDArray[Any], std: ArrayLike, source: Source, scale: float
         start: element index of x's first element.
     """
     z = normals(source, start, start + x.size).reshape(x.shape)
-    return x + ((np.asarray(std, np.float32) * np.float32(scale)) * z).astype(x.dtype)
+    noisy: NDArray[Any] = x + ((np.asarray(std, np.float32) * np.float32(scale)) * z).astype(x.dtype)
+    return noisy
 
 
 def lognormal_noise(
@@ -99,8 +100,8 @@ def lognormal_noise(
     """`x * exp(scale * (mean + std * z))`: mean and std are those of the logarithm of the factor, without unit."""
     z = normals(source, start, start + x.size).reshape(x.shape)
     exponent = np.float32(scale) * (np.asarray(mean, np.float32) + np.asarray(std, np.float32) * z)
-    factor: NDArray[Any] = np.exp(exponent).astype(x.dtype)
-    return x * factor
+    noisy: NDArray[Any] = x * np.exp(exponent).astype(x.dtype)
+    return noisy
 
 
 def stuck_faults(
