@@ -35,7 +35,7 @@ class Output:
         import nmtool
 
         head = {"schema": f"nmtool.{self.command}/1", "version": nmtool.__version__}
-        print(json.dumps({**head, **document}, indent=2, default=str))
+        print(json.dumps({**head, **document, **head}, indent=2, default=str))  # the head comes first, and wins
 
     def note(self, message: str) -> None:
         """Tell the user something that is not the result."""
