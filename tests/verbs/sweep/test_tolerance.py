@@ -47,14 +47,15 @@ def test_a_level_without_a_value_is_not_tolerated(broken):
 
 
 def test_the_interval_covers_the_true_level_and_is_reproducible():
-    """Lines of random slope that cross at 0.15 on average; a percentile bootstrap of 20 trials is a little short of 95 %."""
+    """Lines of random slope that cross at 0.15 on average; the bootstrap of 20 trials falls a little short of 95 %."""
     rng = np.random.default_rng(4)
     covered = 0
     etas = np.linspace(0, 0.3, 7)
     for _ in range(50):
         values = 0.9 - rng.normal(1.0, 0.1, size=(20, 1)) * etas
         found = tolerance(etas.tolist(), values, 0.15, higher_is_better=True)
-        assert found.low is not None and found.high is not None
+        assert found.low is not None
+        assert found.high is not None
         assert found.low <= found.eta <= found.high
         covered += found.low <= 0.15 <= found.high
     assert 42 <= covered <= 50
