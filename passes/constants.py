@@ -20,6 +20,19 @@ LAYOUT_OPS = {"Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatt
 FLOATS = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 
 
+def stored_tensor(value: ir.Value) -> ir.TensorProtocol | None:
+    """The payload of an initializer or of a Constant node with a tensor, as it is stored; else None."""
+    if value.is_initializer():
+        return value.const_value
+    node = value.producer()
+    if node is None or node.op_type != "Constant" or node.domain:
+        return None
+    attribute = node.attributes.get("value")
+    if attribute is not None and not attribute.is_ref():
+        return attribute.as_tensor()
+    return None
+
+
 @dataclass(frozen=True, eq=False)
 class ConstantArray:
     """A constant array and the way from it to the operand.
@@ -99,9 +112,8 @@ class ConstantFinder:
         Raises:
             ModelError: it is computed by an operator that cannot be evaluated.
         """
-        direct = ir.convenience.get_const_tensor(value)
-        if direct is not None:
-            return direct
+        if (stored := stored_tensor(value)) is not None:
+            return stored
         if value not in self._evaluated:
             node = value.producer()
             assert node is not None  # a constant that is neither stored nor computed does not exist
@@ -116,7 +128,7 @@ class ConstantFinder:
         function.node.append(ir.serde.serialize_node(node))
         function.opset_import.append(onnx.helper.make_opsetid("", self.opset))
         try:
-            return np.asarray(ReferenceEvaluator(function).run(None, arrays)[0])
+            return np.asarray(ReferenceEvaluator(function).run(None, arrays, attributes={})[0])
         except Exception as error:  # the evaluator raises whatever the operator's numpy code raises
             raise ModelError(
                 f"constant {output.name!r} computed by {node.op_type} {node.name!r} cannot be evaluated: {error}",

@@ -12,12 +12,14 @@ class Site:
 
     Attributes:
         node: the node.
+        graph: the graph, subgraph or body of a function that it is in.
         function: the model-local function that holds it, or None in the main graph and its subgraphs.
         path: prefix of the names of values of this graph: "" in the main graph, "owner/attribute/" in a subgraph of the
             node whose first output is `owner`, "domain::name/" in a function.
     """
 
     node: ir.Node
+    graph: ir.Graph
     function: ir.Function | None
     path: str
 
@@ -42,7 +44,7 @@ def sites(model: ir.Model) -> Iterator[Site]:
 
 def _walk(graph: ir.Graph, function: ir.Function | None, path: str) -> Iterator[Site]:
     for node in list(graph):
-        yield Site(node, function, path)
+        yield Site(node, graph, function, path)
         for name, subgraph in _subgraphs(node):
             yield from _walk(subgraph, function, f"{path}{node.outputs[0].name}/{name}/")
 
@@ -83,3 +85,11 @@ def graph_of(value: ir.Value) -> ir.Graph | None:
     producer = value.producer()
     graph = producer.graph if producer is not None else value.graph
     return graph.graph if isinstance(graph, ir.Function) else graph
+
+
+def replace_node(graph: ir.Graph, old: ir.Node, new: ir.Node) -> None:
+    """Put `new` where `old` is; its outputs take over names, types, documentation and users of the old ones."""
+    for before, after in zip(old.outputs, new.outputs, strict=True):
+        after.doc_string = before.doc_string
+        after.metadata_props.update(before.metadata_props)
+    ir.convenience.replace_nodes_and_values(graph, old, [old], [new], old.outputs, new.outputs)

@@ -18,7 +18,7 @@ def infer_shapes(model: ir.Model) -> Shapes:
         values = [*graph.inputs, *graph.initializers.values(), *(o for node in graph for o in node.outputs)]
         for value in values:
             if value.shape is not None and value.name:
-                shapes[value.name] = tuple(d if isinstance(d, int) else None for d in value.shape)
+                shapes[value.name] = tuple(d if isinstance(d, int) and d >= 0 else None for d in value.shape)
     return shapes
 
 
@@ -40,15 +40,15 @@ def count_macs(node: ir.Node, operand: int, weights: int, shapes: Shapes) -> int
         return _times(weights, first, slice(2, None), batch=first)
     if node.op_type in ("LSTM", "GRU", "RNN"):
         return _times(weights, first, slice(0, 2))
-    if node.op_type in ("MatMul", "Gemm", "FusedMatMul", "FusedGemm", "Attention"):
-        other = _shape(node.inputs[1 - operand], shapes) if node.op_type != "Attention" else first
-        transposed = node.attributes.get_int("transB" if operand == 0 else "transA", 0)
-        if other is None:
+    if node.op_type == "Attention":
+        return None if first is None else _product(weights, first[:-1])
+    if node.op_type in ("MatMul", "Gemm", "FusedMatMul", "FusedGemm"):
+        array = _shape(node.inputs[operand], shapes)
+        if array is None or output is None:
             return None
-        rows = other[1:] if (operand == 0) != bool(transposed) else other[:-1]
-        if operand == 0 and len(other) > 1:
-            rows = other[:-2] + (other[-2:-1] if transposed else other[-1:])
-        return _product(weights, rows)
+        transposed = bool(node.attributes.get_int("transA" if operand == 0 else "transB", 0))
+        axis = -1 if len(array) == 1 or (operand == 0) != transposed else -2
+        return None if array[axis] is None else _product(array[axis] or 0, output)
     return None
 
 

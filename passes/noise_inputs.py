@@ -8,6 +8,7 @@ import onnx_ir as ir
 from nmtool.passes.graphs import sites, value_names
 
 TRIAL, SCALE = "noise_trial", "noise_scale"
+_BASE = "nmtool::trial_base"
 
 
 def free_name(wanted: str, taken: set[str]) -> str:
@@ -39,6 +40,7 @@ class NoiseInputs:
     trial_name: str = field(init=False)
     scale_name: str = field(init=False)
     _values: dict[ir.OperatorIdentifier | None, tuple[ir.Value, ir.Value]] = field(init=False, default_factory=dict)
+    _fresh_nodes: list[ir.Node] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         taken = value_names(self.model)
@@ -51,11 +53,21 @@ class NoiseInputs:
             self._values[key] = self._in_graph() if function is None else self._in_function(function)
         return self._values[key]
 
+    def finish(self) -> None:
+        """Put the nodes that draw a fresh trial, if any, in front of all others."""
+        if self._fresh_nodes:
+            self.model.graph.insert_before(self.model.graph[0], self._fresh_nodes)
+
     def _in_graph(self) -> tuple[ir.Value, ir.Value]:
         graph = self.model.graph
-        scale = _default_input(graph, self.scale_name, np.array(1.0, np.float32))
-        trial = fresh_trial(graph, self.trial_name) if self.fresh else None
-        return trial or _default_input(graph, self.trial_name, np.array(0, np.int64)), scale
+        if self.fresh:
+            base = ir.val(_BASE, const_value=ir.tensor(np.array([65536], np.int64), name=_BASE))
+            graph.register_initializer(base)
+            self._fresh_nodes = _fresh_trial(self.trial_name, base)
+            trial = self._fresh_nodes[-1].outputs[0]
+        else:
+            trial = _default_input(graph, self.trial_name, np.array(0, np.int64))
+        return trial, _default_input(graph, self.scale_name, np.array(1.0, np.float32))
 
     def _in_function(self, function: ir.Function) -> tuple[ir.Value, ir.Value]:
         formal = len(function.inputs)
@@ -79,30 +91,23 @@ def _default_input(graph: ir.Graph, name: str, default: np.ndarray) -> ir.Value:
     return value
 
 
-def fresh_trial(graph: ir.Graph, name: str) -> ir.Value:
-    """A trial number of 32 random bits, from two uniforms of 16 bits each, drawn by the runtime at every run.
+def _fresh_trial(name: str, base: ir.Value) -> list[ir.Node]:
+    """Nodes that end in a trial number of 32 random bits, from two uniforms drawn by the runtime at every run.
 
-    float32 holds 24 bits, too few to make repeated trials as rare as they should be. Nodes are named nmtool/….
+    Two, because a float32 holds 24 bits only: too few to make a repeated trial as rare as it should be.
     """
+    nodes: list[ir.Node] = []
 
-    def node(op_type: str, inputs: list[ir.Value], stem: str, attributes: tuple[ir.Attr, ...] = ()) -> ir.Value:
+    def node(op_type: str, inputs: list[ir.Value], stem: str, *attributes: ir.Attr) -> ir.Value:
         made = ir.Node("", op_type, inputs, attributes, name=f"nmtool/{stem}", outputs=[ir.val(stem)])
         nodes.append(made)
         return made.outputs[0]
 
-    nodes: list[ir.Node] = []
     halves = []
     for half in ("high", "low"):
         bounds = (ir.AttrInt64s("shape", [1]), ir.AttrFloat32("low", 0.0), ir.AttrFloat32("high", 65536.0))
-        uniform = node("RandomUniform", [], f"{name}/{half}_uniform", bounds)
-        halves.append(node("Cast", [uniform], f"{name}/{half}", (ir.AttrInt64("to", ir.DataType.INT64),)))
-    base_tensor = ir.tensor(np.array([65536], np.int64), name=f"{name}/base")
-    base = node("Constant", [], f"{name}/base", (ir.AttrTensor("value", base_tensor),))
+        uniform = node("RandomUniform", [], f"{name}/{half}_uniform", *bounds)
+        halves.append(node("Cast", [uniform], f"{name}/{half}", ir.AttrInt64("to", ir.DataType.INT64)))
     product = node("Mul", [halves[0], base], f"{name}/product")
-    trial = node("Add", [product, halves[1]], name)
-    first = next(iter(graph), None)
-    if first is None:
-        graph.extend(nodes)
-    else:
-        graph.insert_before(first, nodes)
-    return trial
+    node("Add", [product, halves[1]], name)
+    return nodes

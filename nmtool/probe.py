@@ -1,0 +1,32 @@
+"""Random inputs for a model whose data is not at hand."""
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from nmtool.errors import ModelError
+
+
+def random_inputs(model: ir.Model, *, batch: int = 1, seed: int = 0) -> dict[str, NDArray]:
+    """One array for every input without a default: standard normals, or 0 and 1 for integers.
+
+    Args:
+        model: the model.
+        batch: size of every dimension that is not a number.
+        seed: of numpy's generator.
+
+    Raises:
+        ModelError: an input is not a tensor of numbers, or its rank is not known.
+    """
+    generator = np.random.default_rng(seed)
+    feeds = {}
+    for value in model.graph.inputs:
+        if value.is_initializer():
+            continue
+        if value.shape is None or value.dtype is None or value.dtype == ir.DataType.STRING:
+            raise ModelError(f"cannot make up input {value.name!r}: {value.type}", hint="give real inputs with --data")
+        shape = [d if isinstance(d, int) and d >= 0 else batch for d in value.shape]
+        dtype = value.dtype.numpy()
+        draw = generator.standard_normal(shape) if value.dtype.is_floating_point() else generator.integers(0, 2, shape)
+        feeds[value.name or ""] = np.asarray(draw).astype(dtype)
+    return feeds

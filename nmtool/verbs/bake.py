@@ -1,0 +1,35 @@
+"""`nmtool bake`: one chip instance as a plain ONNX model."""
+
+import math
+
+import onnx_ir as ir
+
+from nmtool import provenance
+from nmtool.errors import ModelError, UsageError
+from nmtool.model import ModelSource, load
+from nmtool.passes.bake_noise import BakeNoise
+
+
+def bake(model: ModelSource, *, trial: int = 0, scale: float = 1.0) -> ir.Model:
+    """Freeze one sample of a noisy model's noise into its weights; standard operators only, for any framework.
+
+    The result equals the noisy model run with `noise_trial = trial` and `noise_scale = scale` through the operator library, to
+    the accuracy of docs/noise-spec.md.
+
+    Args:
+        model: a noisy model.
+        trial: which sample, 0 <= trial < 2**32.
+        scale: multiplies the noise, >= 0.
+
+    Raises:
+        UsageError: trial or scale is out of range.
+        ModelError: the model cannot be read, is not noisy, or has noise on activations below opset 18.
+    """
+    if not 0 <= trial < 2**32:
+        raise UsageError(f"trial must be from 0 to 2**32 - 1, not {trial}")
+    if not math.isfinite(scale) or scale < 0:
+        raise UsageError(f"scale must be a finite number >= 0, not {scale}")
+    noisy = load(model)
+    if provenance.read(noisy) is None:
+        raise ModelError("the model is not noisy: it has no record of an injection", hint="`nmtool inject` makes one")
+    return BakeNoise(trial, scale)(noisy).model

@@ -1,0 +1,163 @@
+"""Freeze one sample of the noise into the weights: the pass behind `nmtool bake`."""
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+from onnx_ir.passes.common import InlinePass, RemoveUnusedNodesPass
+
+from nmtool import provenance
+from nmtool.errors import ModelError
+from nmtool.noise.reference import Source, gaussian_noise, lognormal_noise, stuck_faults
+from nmtool.ops import DOMAIN
+from nmtool.passes.constants import ConstantFinder
+from nmtool.passes.graphs import Site, label, replace_node
+from nmtool.passes.inject_noise import opset_of
+from nmtool.passes.noise_rewriter import NOISY_SUFFIX
+from nmtool.passes.noisy_nodes import (
+    Draw,
+    is_primitive,
+    noisy_sites,
+    remove_noise_functions,
+    remove_noise_inputs,
+    stock_node,
+    take_apart,
+)
+
+_PRIMITIVES = {"GaussianNoise": gaussian_noise, "LognormalNoise": lognormal_noise, "StuckFaults": stuck_faults}
+_CHUNK = 1 << 18  # elements drawn at a time: the generator's temporaries stay in cache
+
+
+class BakeNoise(ir.passes.InPlacePass):
+    """Replace noisy weights by one sample of them, as plain standard ONNX.
+
+    1. An array that only noisy nodes use keeps its name; its payload becomes the sample.
+    2. Otherwise (digital nodes use it too, or it is computed from constants) the sample is "<name>::noisy".
+    3. Noise on activations becomes standard operators with the trial and scale fixed.
+    4. Everything else that inject added is removed. A model that is not noisy is left alone.
+    """
+
+    def __init__(self, trial: int, scale: float) -> None:
+        """Freeze sample `trial` at `scale`."""
+        self.trial = trial
+        self.scale = scale
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Bake the model in place.
+
+        Raises:
+            ModelError: noise on activations has no specified values below opset 18.
+        """
+        record = provenance.read(model)
+        if record is None:
+            return ir.passes.PassResult(model, False)
+        self._finder = ConstantFinder(opset_of(model))
+        self._baked: dict[ir.Value, ir.Value] = {}
+        run_time: list[Site] = []
+        for site in list(noisy_sites(model)):
+            if site.node.graph is None:
+                continue  # went with the chain of primitives before it
+            if is_primitive(site.node):
+                self._bake_primitives(site)
+            elif take_apart(model, site.node).sized_at_run_time:
+                run_time.append(site)
+            else:
+                self._bake_composite(model, site)
+        if run_time:
+            if not record.exact:
+                raise ModelError(
+                    f"node {label(run_time[0].node)!r} has noise on activations, which has no specified values "
+                    f"at opset {opset_of(model)}",
+                    hint="inject again with --opset 18",
+                )
+            self._fix_inputs(model, record)
+            InlinePass(lambda function: function.domain == DOMAIN)(model)
+            model.opset_imports.pop(DOMAIN, None)
+        else:
+            remove_noise_inputs(model, record.trial_input, record.scale_input)
+        remove_noise_functions(model)
+        RemoveUnusedNodesPass()(model)
+        provenance.remove(model)
+        return ir.passes.PassResult(model, True)
+
+    def _bake_primitives(self, site: Site) -> None:
+        """Bake the chain of primitives that begins at the node."""
+        chain = [site.node]
+        while is_primitive(following := chain[-1].outputs[0].uses()[0].node) and following.inputs[0] is chain[-1].outputs[0]:
+            chain.append(following)
+        draws = tuple(Draw(n.op_type, n.attributes.get_int("draw", 0), tuple(n.inputs[1:-2])) for n in chain)
+        array = site.node.inputs[0]
+        assert array is not None
+        chain[-1].outputs[0].replace_all_uses_with(self._baked_array(site, array, draws))
+        for node in reversed(chain):
+            site.graph.remove(node, safe=True)
+
+    def _bake_composite(self, model: ir.Model, site: Site) -> None:
+        parts = take_apart(model, site.node)
+        stock = stock_node(site.node, parts)
+        array = parts.inputs[parts.operand]
+        assert array is not None
+        stock.replace_input_with(parts.operand, self._baked_array(site, array, parts.draws))
+        replace_node(site.graph, site.node, stock)
+
+    def _baked_array(self, site: Site, array: ir.Value, draws: tuple[Draw, ...]) -> ir.Value:
+        """The constant that replaces the noisy array; one for all its users."""
+        if array not in self._baked:
+            tensor = self._sample(site.node, array, draws)
+            only_noisy = not array.is_graph_output() and all(node.domain == DOMAIN for node, _ in array.uses())
+            if only_noisy and array.is_initializer():
+                array.const_value = tensor
+                self._baked[array] = array
+            else:
+                tensor.name = f"{array.name}{NOISY_SUFFIX}"
+                self._baked[array] = _constant(site, tensor)
+        return self._baked[array]
+
+    def _sample(self, node: ir.Node, array: ir.Value, draws: tuple[Draw, ...]) -> ir.TensorProtocol:
+        """The array with noise; computed when it is written if it is external, so that only one is in memory."""
+        clean, name = self._finder.tensor(array), array.name
+        parameters = [[self._finder.tensor(v).numpy() for v in draw.parameters if v is not None] for draw in draws]
+        seed, stream = (node.attributes.get_int(attribute, 0) for attribute in ("seed", "stream"))
+
+        def compute() -> ir.Tensor:
+            weights = np.asarray(clean.numpy())
+            for draw, values in zip(draws, parameters, strict=True):
+                source = Source(seed, stream, self.trial, draw.draw)
+                weights = _apply(draw.primitive, weights, values, source, self.scale)
+            return ir.Tensor(weights, dtype=clean.dtype, shape=ir.Shape(clean.shape), name=name)
+
+        if isinstance(clean, ir.ExternalTensor):
+            return ir.LazyTensor(compute, dtype=clean.dtype, shape=ir.Shape(clean.shape), name=name)
+        return compute()
+
+    def _fix_inputs(self, model: ir.Model, record: provenance.Provenance) -> None:
+        """Turn the inputs into constants."""
+        fixed = {record.trial_input: np.array(self.trial, np.int64), record.scale_input: np.array(self.scale, np.float32)}
+        for value in [value for value in model.graph.inputs if value.name in fixed]:
+            model.graph.inputs.remove(value)
+            value.const_value = ir.tensor(fixed[value.name or ""], name=value.name)
+
+
+def _constant(site: Site, tensor: ir.TensorProtocol) -> ir.Value:
+    """A new constant that the site's node can see: an initializer, or in a function a Constant node."""
+    if site.function is None:
+        value = ir.val(tensor.name or "", const_value=tensor)
+        site.graph.register_initializer(value)
+        return value
+    node = ir.Node("", "Constant", [], [ir.AttrTensor("value", tensor)], outputs=[ir.val(tensor.name or "")])
+    site.graph.insert_before(site.node, [node])
+    return node.outputs[0]
+
+
+def _apply(primitive: str, weights: NDArray, parameters: list[NDArray], source: Source, scale: float) -> NDArray:
+    """The primitive on the whole array, a chunk at a time."""
+    flat, result = weights.reshape(-1), np.empty(weights.size, weights.dtype)
+    per_element = [
+        np.broadcast_to(p, weights.shape).reshape(-1) if p.size > 1 and primitive != "StuckFaults" else None
+        for p in parameters
+    ]
+    for start in range(0, flat.size, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        values = [p if e is None else e[part] for p, e in zip(parameters, per_element, strict=True)]
+        values = [v.reshape(()) if v.size == 1 and primitive != "StuckFaults" else v for v in values]
+        result[part] = _PRIMITIVES[primitive](flat[part], *values, source, scale, start)
+    return result.reshape(weights.shape)

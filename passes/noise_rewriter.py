@@ -1,0 +1,254 @@
+"""The rewriting half of InjectNoise: composites, primitives in front of operands, parameters and functions."""
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from nmtool.errors import ModelError
+from nmtool.noise.base import PARAMETER_NAMES, NoiseModel, WeightStatistics
+from nmtool.noise.stream import stream_of
+from nmtool.ops import DOMAIN, VERSION
+from nmtool.ops.analog import ANALOG_OPS
+from nmtool.ops.composites import (
+    composite_function,
+    composite_name,
+    dynamic_matmul,
+    parameter_names,
+)
+from nmtool.ops.primitives import primitive_functions
+from nmtool.passes.constants import ConstantArray
+from nmtool.passes.coverage import Candidate
+from nmtool.passes.graphs import graph_of, graphs, replace_node, value_names
+from nmtool.passes.noise_inputs import NoiseInputs, free_name
+
+NOISY_SUFFIX = "::noisy"
+"""Values that inject adds behind an array are called after the original, with this suffix: strip relies on it."""
+NODE_PREFIX = "nmtool/"
+"""Nodes that inject adds are named so."""
+FUNCTIONS_IR_VERSION = 8
+"""The first IR version with model-local functions."""
+
+
+class NoiseRewriter:
+    """Rewrites the candidates of one model; `finish` completes it."""
+
+    def __init__(self, model: ir.Model, noise: NoiseModel, seed: int, opset: int, fresh: bool) -> None:
+        """Start rewriting `model`, of opset `opset` of ai.onnx."""
+        self.inputs = NoiseInputs(model, fresh)
+        self._model = model
+        self._stages = noise.stages()
+        self._seed = seed
+        self._opset = opset
+        self._taken = value_names(model)
+        self._paths = {id(graph): path for graph, path in graphs(model)}
+        self._composites: dict[tuple[object, ...], ir.Function] = {}
+        self._noisy: dict[ir.Value, ir.Value] = {}
+        self._parameters: dict[tuple[object, ...], list[ir.Value]] = {}
+        self._heads: dict[int, tuple[ir.Graph, list[ir.Node]]] = {}
+
+    def rewrite(self, candidate: Candidate, weights: WeightStatistics | None) -> None:
+        """Make the candidate's operand noisy; `weights` size the noise (None: at run time)."""
+        node, array = candidate.site.node, candidate.array
+        if array is None:
+            self._replace(candidate, self._dynamic_function(), self._dynamic_parameters(candidate), node.inputs[1])
+        elif self._fits_composite(candidate, array):
+            assert weights is not None
+            parameters = self._array_parameters(candidate, array, weights)
+            self._replace(candidate, self._composite(node, candidate.operand), parameters, array.root, array)
+        else:
+            assert weights is not None
+            noisy = self._perturbed(candidate, array, weights)
+            for layout in array.layout:
+                noisy = self._relaid(layout, noisy)
+            node.replace_input_with(candidate.operand, noisy)
+
+    def finish(self) -> None:
+        """Insert what belongs at the start of graphs, and add functions and opset imports."""
+        for graph, nodes in self._heads.values():
+            first = next(iter(graph), None)
+            if first is None:
+                graph.extend(nodes)
+            else:
+                graph.insert_before(first, nodes)
+        self.inputs.finish()
+        kinds = {stage.primitive: np.size(stage.parameters[0].value) for stage in self._stages}
+        primitives = [
+            function
+            for primitive, kinds_of_fault in kinds.items()
+            for function in primitive_functions(primitive, self._opset, kinds_of_fault)
+        ]
+        # Callees first: onnx's reference evaluator resolves functions in the order of the file.
+        functions = [*primitives, *self._composites.values(), *self._model.functions.values()]
+        self._model.functions.clear()
+        self._model.functions.update({function.identifier(): function for function in functions})
+        self._model.ir_version = max(self._model.ir_version, FUNCTIONS_IR_VERSION)
+        self._model.opset_imports.setdefault("", self._opset)
+        self._model.opset_imports[DOMAIN] = VERSION
+        for function in self._model.functions.values():
+            if any(node.domain == DOMAIN for node in function.all_nodes()):
+                function.opset_imports[DOMAIN] = VERSION
+                function.opset_imports.setdefault("", self._opset)
+
+    def _fits_composite(self, candidate: Candidate, array: ConstantArray) -> bool:
+        """A composite needs the array as its operand, in the same graph (else a Loop would draw it at every turn)."""
+        node = candidate.site.node
+        op = ANALOG_OPS.get((node.domain, node.op_type))
+        return (
+            op is not None
+            and bool(op.inputs)
+            and not array.layout
+            and graph_of(array.value) is candidate.site.graph
+            and not any(attribute.is_ref() for attribute in node.attributes.values())
+        )
+
+    def _replace(
+        self,
+        candidate: Candidate,
+        function: ir.Function,
+        parameters: list[ir.Value],
+        named: ir.Value | None,
+        array: ConstantArray | None = None,
+    ) -> None:
+        """Replace the node by a call of a composite; node and value names stay."""
+        node = candidate.site.node
+        op = ANALOG_OPS["", node.op_type]
+        trial, scale = self.inputs.values(candidate.site.function)
+        optional = [*node.inputs[op.required :]]
+        optional += [None] * (len(op.inputs) - op.required - len(optional))
+        call = ir.Node(
+            DOMAIN,
+            function.name,
+            [*node.inputs[: op.required], *parameters, trial, scale, *optional],
+            [*node.attributes.values(), *self._noise_attributes(named, array)],
+            name=node.name,
+            doc_string=node.doc_string,
+            metadata_props=dict(node.metadata_props),
+        )
+        replace_node(candidate.site.graph, node, call)
+
+    def _perturbed(self, candidate: Candidate, array: ConstantArray, weights: WeightStatistics) -> ir.Value:
+        """The array with noise, drawn once for all that use it, in the graph that holds it."""
+        if array.value in self._noisy:
+            return self._noisy[array.value]
+        parameters = self._array_parameters(candidate, array, weights)
+        trial, scale = self.inputs.values(candidate.site.function)
+        value, nodes = array.value, list[ir.Node]()
+        for draw, stage in enumerate(self._stages):
+            count = len(stage.parameters)
+            stem = f"{array.value.name}{NOISY_SUFFIX if draw == len(self._stages) - 1 else f'::stage{draw}'}"
+            node = ir.Node(
+                DOMAIN,
+                stage.primitive,
+                [value, *parameters[:count], trial, scale],
+                [*self._noise_attributes(array.root, array), ir.AttrInt64("draw", draw)],
+                name=f"{NODE_PREFIX}{stem}",
+                outputs=[self._value_like(stem, array.value)],
+            )
+            parameters = parameters[count:]
+            value = node.outputs[0]
+            nodes.append(node)
+        self._insert(array.value, nodes)
+        self._noisy[array.value] = value
+        return value
+
+    def _relaid(self, layout: ir.Node, source: ir.Value) -> ir.Value:
+        """A copy of a layout operator that takes the noisy array; the original stays for its other users."""
+        original = layout.outputs[0]
+        if original not in self._noisy:
+            name = f"{original.name}{NOISY_SUFFIX}"
+            copy = ir.Node(
+                layout.domain,
+                layout.op_type,
+                [source, *layout.inputs[1:]],
+                list(layout.attributes.values()),
+                name=f"{NODE_PREFIX}{name}",
+                outputs=[self._value_like(name, original)],
+            )
+            self._insert(original, [copy])
+            self._noisy[original] = copy.outputs[0]
+        return self._noisy[original]
+
+    def _array_parameters(
+        self, candidate: Candidate, array: ConstantArray, weights: WeightStatistics
+    ) -> list[ir.Value]:
+        """The noise parameters of the array as values that the node can see."""
+        arrays = [parameter.resolve(weights) for stage in self._stages for parameter in stage.parameters]
+        key = (array.value, *(a.shape for a in arrays))
+        if key not in self._parameters:
+            names = [f"{array.value.name}::{name}" for name in parameter_names(self._stages)]
+            self._parameters[key] = self._constants(candidate, names, arrays)
+        return self._parameters[key]
+
+    def _dynamic_parameters(self, candidate: Candidate) -> list[ir.Value]:
+        """The noise parameters relative to units that the composite measures at run time."""
+        key = (None, candidate.site.function and candidate.site.function.identifier())
+        if key not in self._parameters:
+            stage = self._stages[0]
+            names = [f"nmtool::{name}" for name in PARAMETER_NAMES[stage.primitive]]
+            arrays = [np.asarray(parameter.value, np.float32) for parameter in stage.parameters]
+            self._parameters[key] = self._constants(candidate, names, arrays)
+        return self._parameters[key]
+
+    def _constants(self, candidate: Candidate, names: list[str], arrays: list[NDArray[np.float32]]) -> list[ir.Value]:
+        """Initializers of the main graph; inside a function, which has none, Constant nodes."""
+        values = []
+        for wanted, array in zip(names, arrays, strict=True):
+            name = free_name(wanted, self._taken)
+            tensor = ir.tensor(array, name=name)
+            if candidate.site.function is None:
+                value = ir.val(name, const_value=tensor)
+                self._model.graph.register_initializer(value)
+            else:
+                value = ir.val(name, ir.DataType.FLOAT, array.shape)
+                attributes = [ir.AttrTensor("value", tensor)]
+                constant = ir.Node("", "Constant", [], attributes, name=f"{NODE_PREFIX}{name}", outputs=[value])
+                self._head(candidate.site.function.graph).append(constant)
+            values.append(value)
+        return values
+
+    def _insert(self, after: ir.Value, nodes: list[ir.Node]) -> None:
+        """Insert nodes where `after` is defined: behind its producer, or at the head of its graph."""
+        producer, graph = after.producer(), graph_of(after)
+        assert graph is not None
+        if producer is None:
+            self._head(graph).extend(nodes)
+        else:
+            graph.insert_after(producer, nodes)
+
+    def _head(self, graph: ir.Graph) -> list[ir.Node]:
+        return self._heads.setdefault(id(graph), (graph, []))[1]
+
+    def _value_like(self, name: str, like: ir.Value) -> ir.Value:
+        """A value of the same shape and type, under a name that must be free."""
+        if name in self._taken:
+            raise ModelError(f"the model already has a value named {name!r}", hint="rename that value")
+        self._taken.add(name)
+        return ir.val(name, like.dtype, like.shape.copy() if like.shape is not None else None)
+
+    def _noise_attributes(self, named: ir.Value | None, array: ConstantArray | None) -> list[ir.Attr]:
+        """The stream is that of the physical array: `named`, with the path of its graph."""
+        assert named is not None
+        path = self._paths[id(graph_of(named))]
+        dtype = array.tensor.dtype if array is not None else (named.dtype or ir.DataType.FLOAT)
+        return [
+            ir.AttrInt64("seed", self._seed),
+            ir.AttrInt64("stream", stream_of(f"{path}{named.name}")),
+            ir.AttrInt64("dtype", dtype.value),
+        ]
+
+    def _composite(self, node: ir.Node, operand: int) -> ir.Function:
+        """The composite for the node, one per operator, operand and set of given attributes."""
+        attributes = tuple((attribute.name, attribute.type) for attribute in node.attributes.values())
+        key = (node.op_type, operand, tuple(sorted(attributes)))
+        if key not in self._composites:
+            name = self._composite_free_name(composite_name(node.op_type, operand, self._stages))
+            self._composites[key] = composite_function(
+                name, node.op_type, operand, self._stages, list(node.attributes.values()), self._opset
+            )
+        return self._composites[key]
+
+    def _dynamic_function(self) -> ir.Function:
+        return self._composites.setdefault(("dynamic",), dynamic_matmul(self._stages[0], self._opset))
+
+    def _composite_free_name(self, wanted: str) -> str:
+        return free_name(wanted, {function.name for function in self._composites.values()})

@@ -1,0 +1,145 @@
+"""Recognising what inject put into a model: shared by strip and bake."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from nmtool.errors import ModelError
+from nmtool.noise.base import PARAMETER_NAMES
+from nmtool.ops import DOMAIN
+from nmtool.ops.analog import ANALOG_OPS
+from nmtool.ops.composites import NOISE_ATTRIBUTES
+from nmtool.passes.graphs import Site, label, sites
+
+Value = ir.Value | None
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One application of a primitive.
+
+    Attributes:
+        primitive: its name.
+        draw: number of the draw on the stream.
+        parameters: its parameters, in order.
+    """
+
+    primitive: str
+    draw: int
+    parameters: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A call of a composite, taken apart.
+
+    Attributes:
+        stock: type of the stock operator.
+        operand: which of its inputs is the array.
+        inputs: inputs of the stock operator, without absent ones at the end.
+        parameters: parameters of the noise.
+        draws: what is applied to the array, in order.
+        sized_at_run_time: the array is an activation, and the parameters are relative to units measured at run time.
+    """
+
+    stock: str
+    operand: int
+    inputs: tuple[Value, ...]
+    parameters: tuple[Value, ...]
+    draws: tuple[Draw, ...]
+    sized_at_run_time: bool
+
+
+def noisy_sites(model: ir.Model) -> Iterator[Site]:
+    """The nodes of domain nmtool outside nmtool's own functions."""
+    for site in sites(model):
+        if site.node.domain == DOMAIN and (site.function is None or site.function.domain != DOMAIN):
+            yield site
+
+
+def is_primitive(node: ir.Node) -> bool:
+    """Whether the node is a primitive in front of an operand, not a composite."""
+    return node.op_type in PARAMETER_NAMES
+
+
+def take_apart(model: ir.Model, node: ir.Node) -> Composite:
+    """The parts of a call of a composite, read from the function that defines it.
+
+    Raises:
+        ModelError: the model holds no such function.
+    """
+    function = model.functions.get((DOMAIN, node.op_type, ""))
+    if function is None:
+        raise ModelError(
+            f"node {label(node)!r} is a {DOMAIN}::{node.op_type}, which the model does not define",
+            hint="another tool removed the functions: inject the source model again",
+        )
+    stock = function.graph[-1]
+    op = ANALOG_OPS["", stock.op_type]
+    optional = len(op.inputs) - op.required
+    given = dict(zip(function.inputs, node.inputs, strict=False))
+    draws = tuple(
+        Draw(
+            body.op_type,
+            body.attributes.get_int("draw", 0),
+            tuple(given.get(value) for value in body.inputs[1:-2] if value is not None),
+        )
+        for body in function
+        if body.domain == DOMAIN
+    )
+    end = len(node.inputs) - optional
+    operand = next(k for k, value in enumerate(stock.inputs) if value is not None and value.producer() is not None)
+    return Composite(
+        stock.op_type,
+        operand,
+        _trim([*node.inputs[: op.required], *node.inputs[end:]]),
+        tuple(node.inputs[op.required : end - 2]),
+        draws,
+        any(body.op_type.startswith("Reduce") for body in function),
+    )
+
+
+def stock_node(call: ir.Node, parts: Composite) -> ir.Node:
+    """The stock node that the call of a composite stands for."""
+    return ir.Node(
+        "",
+        parts.stock,
+        parts.inputs,
+        [attribute for attribute in call.attributes.values() if attribute.name not in NOISE_ATTRIBUTES],
+        name=call.name,
+        doc_string=call.doc_string,
+        metadata_props=dict(call.metadata_props),
+    )
+
+
+def remove_noise_inputs(model: ir.Model, trial: str, scale: str) -> None:
+    """Take the trial and the scale out of the inputs of the graph and of functions, and out of calls."""
+    for function in model.functions.values():
+        if function.domain == DOMAIN or [value.name for value in function.inputs[-2:]] != [trial, scale]:
+            continue
+        formal = len(function.inputs)
+        del function.inputs[-2:]
+        for site in sites(model):
+            if site.node.op_identifier() == function.identifier():
+                site.node.resize_inputs(len(_trim(site.node.inputs[: formal - 2])))
+    for value in [value for value in model.graph.inputs if value.name in (trial, scale)]:
+        model.graph.inputs.remove(value)
+    for name in (trial, scale):
+        model.graph.initializers.pop(name, None)
+
+
+def remove_noise_functions(model: ir.Model) -> None:
+    """Remove nmtool's functions and the imports of its domain."""
+    for identifier in [identifier for identifier in model.functions if identifier[0] == DOMAIN]:
+        del model.functions[identifier]
+    model.opset_imports.pop(DOMAIN, None)
+    for function in model.functions.values():
+        function.opset_imports.pop(DOMAIN, None)
+
+
+def _trim(values: Sequence[Value]) -> tuple[Value, ...]:
+    end = len(values)
+    while end and values[end - 1] is None:
+        end -= 1
+    return tuple(values[:end])
