@@ -40,8 +40,9 @@ inline void CosSinQuarterTurns(F32 q, F32* cosine, F32* sine) {
   const F32 rounded = q + kRound;
   const F32 r = q - (rounded - kRound);  // exact, |r| <= 1/2
   const F32 r2 = r * r;
-  // sin(pi/2 r) = r + r p(r^2), error 3.2e-9, and cos(pi/2 r) = 1 + r^2 p(r^2), error 6.4e-11. Adding
-  // the largest term last, and exactly, leaves little more than the error of that one addition.
+  // sin(pi/2 r) = r + r p(r^2), error 3.2e-9, and cos(pi/2 r) = 1 + r^2 p(r^2), error 6.4e-11.
+  // Adding the largest term last, and exactly, leaves little more than the error of that one
+  // addition.
   F32 s = -0.00460165788542f * r2 + 0.079680032768f;
   s = s * r2 - 0.645963460233f;
   s = s * r2 + 0.570796321713f;
