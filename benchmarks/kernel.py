@@ -2,9 +2,9 @@
 
     python benchmarks/kernel.py [--repeats 15] [--json results.json]
 
-Rows named after a SIMD level draw into a buffer in memory through the C interface of the library; the others run the node
-in an onnxruntime session, where GaussianNoise also reads x and adds. Each figure is the median of the repeats, which
-alternate between the rows so that a busy machine disturbs all of them alike.
+Rows named after a SIMD level draw into a buffer in memory through the C interface of the library; the others run the
+node in an onnxruntime session, where GaussianNoise also reads x and adds. Each figure is the median of the repeats,
+which alternate between the rows so that a busy machine disturbs all of them alike.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,17 +39,19 @@ def level_rows(size: int) -> dict[str, Callable[[], object]]:
 
 
 def session_row(node: str, size: int, threads: int) -> Callable[[], object]:
-    inputs: list[str]
-    inputs, attributes = ["x"], {}
-    if node == "GaussianNoise":
-        inputs, attributes = ["x", "std", "trial", "one"], {"domain": "nmtool", "seed": 1, "stream": 2}
+    make_node = {
+        "GaussianNoise": partial(
+            helper.make_node, node, ["x", "std", "trial", "one"], domain="nmtool", seed=1, stream=2
+        ),
+        "RandomNormalLike": partial(helper.make_node, node, ["x"]),
+    }[node]
     constants = [
         helper.make_tensor("std", TensorProto.FLOAT, [1], [0.1]),
         helper.make_tensor("trial", TensorProto.INT64, [], [3]),
         helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]),
     ]
     graph = helper.make_graph(
-        [helper.make_node(node, inputs, ["y"], **attributes)],
+        [make_node(["y"])],
         "benchmark",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [size])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [size])],
