@@ -7,9 +7,10 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from nmtool.backends import Array, ModelSource, Port
+from nmtool.backends import Array, Port
 from nmtool.backends.files import path_or_bytes
 from nmtool.errors import ModelError
+from nmtool.model import ModelSource
 
 
 def load(model: ModelSource) -> "ReferenceRunner":
