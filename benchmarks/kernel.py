@@ -23,7 +23,7 @@ from onnx import TensorProto, helper
 from nmtool.library import library_path
 
 SIZES = {"256 KiB": 1 << 16, "16 MiB": 1 << 22}  # the first fits an L2 cache, the second does not
-MINIMUM = 1 << 22  # normals per timing
+LARGEST = max(SIZES.values())
 
 
 def level_rows(size: int) -> dict[str, Callable[[], object]]:
@@ -83,15 +83,14 @@ def rows(size: int) -> dict[str, Callable[[], object]]:
 
 def measure(size: int, repeats: int) -> dict[str, float]:
     """Median nanoseconds per normal."""
-    calls, functions = max(1, MINIMUM // size), rows(size)
+    functions = rows(size)
     samples: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(repeats + 1):
+    for _ in range(1 + repeats * LARGEST // size):
         for name, function in functions.items():
             start = time.perf_counter()
-            for _ in range(calls):
-                function()
-            samples[name].append((time.perf_counter() - start) / (calls * size) * 1e9)
-    return {name: statistics.median(values[1:]) for name, values in samples.items()}  # the first repeat warms up
+            function()
+            samples[name].append((time.perf_counter() - start) / size * 1e9)
+    return {name: statistics.median(values[1:]) for name, values in samples.items()}  # the first one warms up
 
 
 def main() -> None:
@@ -101,7 +100,7 @@ def main() -> None:
     arguments = parser.parse_args()
     results = {label: measure(size, arguments.repeats) for label, size in SIZES.items()}
     print(f"{'ns per normal':34}" + "".join(f"{label:>10}" for label in results))
-    for name in results["16 MiB"]:
+    for name in next(iter(results.values())):
         print(f"{name:34}" + "".join(f"{result[name]:10.2f}" for result in results.values()))
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2) + "\n")

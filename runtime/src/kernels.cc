@@ -111,7 +111,7 @@ void Stuck(const void* x, const float* thresholds, const float* values, size_t f
   // From the last fault to the first, so that the first one that matches is what stays.
   for (size_t k = faults; k-- > 0;) {
     const T value(values[k]);
-    for (size_t i = 0; i < count; ++i) to[i] = u[i] < thresholds[k] ? value : to[i];
+    for (size_t i = 0; i < count; ++i) to[i] = Select(u[i] < thresholds[k], value, to[i]);
   }
 }
 
