@@ -27,7 +27,7 @@ class Setting:
         model_sha256: digest of the model as given, external data included.
         noise: the noise model and its parameters at scale 1.
         seed: of the noise.
-        injection: options of `inject` that chose the layers; empty for a model that was given noisy.
+        injection: options of `inject` other than the defaults; empty for a model that was given noisy.
         data_sha256: digest of samples, labels and preparation.
         samples: how many.
         metric: name of the metric.
