@@ -107,8 +107,11 @@ class Store:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._file is not None:
+        if self._file is not None and self._path is not None:
+            empty = self._file.seek(0, os.SEEK_END) == 0
             self._file.close()
+            if empty:  # the sweep failed before its first evaluation
+                self._path.unlink()
 
     def check(self, setting: Setting) -> None:
         """Refuse to mix experiments.
