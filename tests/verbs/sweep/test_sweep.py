@@ -1,6 +1,7 @@
 """The sweep as a whole, on a small model made by hand."""
 
 import csv
+import dataclasses
 import json
 import logging
 import math
@@ -11,6 +12,8 @@ import pytest
 
 from nmtool.data import DataOptions
 from nmtool.errors import ModelError, SetupError, UsageError
+from nmtool.noise.gaussian import Gaussian
+from nmtool.verbs.inject import inject
 from nmtool.verbs.run import run
 from nmtool.verbs.sweep import SweepResult, sweep
 
@@ -66,6 +69,43 @@ def test_several_models_of_different_batch_dimension_share_a_sweep(noisy_model, 
     by_model = {label: [r.value for r in result.points if r.point.model == label] for label in models}
     assert by_model["free"] == by_model["fixed"]
     assert by_model["free"] == pytest.approx(by_model["weak"])  # the level counts, not the scale
+
+
+@pytest.fixture
+def plain_model() -> onnx.ModelProto:
+    text = """<ir_version: 10, opset_import: ["": 21]> g (float[N, 6] x) => (float[N, 4] y) {
+        h = MatMul(x, A)  r = Relu(h)  y = MatMul(r, B) }"""
+    model = onnx.parser.parse_model(text)
+    rng = np.random.default_rng(5)
+    for name, shape in (("A", (6, 8)), ("B", (8, 4))):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name))
+    return model
+
+
+@pytest.mark.parametrize("library", [True, False])
+@pytest.mark.parametrize("noise", ["gaussian", Gaussian(eta=0.3, relative_to="std"), "lognormal", "stuck"])
+def test_a_plain_model_is_swept_as_if_it_were_injected_at_every_level(plain_model, samples, noise, library):
+    options = {"skip_last": 1, "include": [], "per_channel": False}  # the latter two are the defaults
+    result = sweep(
+        plain_model,
+        samples["x"],
+        etas=[0.1, 0.4],
+        noise=noise,
+        seed=7,
+        trials=2,
+        metric="mse",
+        injection=options,
+        library=library,
+    )
+    clean = run(plain_model, samples["x"])["y"]
+    for record in result.points[1:]:
+        model = noise if isinstance(noise, str) else dataclasses.replace(noise, eta=record.point.eta)
+        noisy = inject(plain_model, noise=model, eta=record.point.eta, seed=7, skip_last=1).model
+        outputs = run(noisy, samples["x"], trial=record.point.trial, library=library)["y"]
+        assert record.value == pytest.approx(float(((outputs - clean) ** 2).mean()), rel=1e-3)
+        assert record.library == library
+    setting = result.points[0].setting
+    assert (setting.seed, setting.injection, setting.noise["eta"]) == (7, {"skip_last": 1}, 1.0)
 
 
 def test_labels_of_models_are_their_file_names_made_distinct(model_file, noisy_model, data_file):
@@ -136,6 +176,8 @@ def test_the_tolerance_is_where_the_mean_leaves_the_drop(model_file, data_file):
         ({"backend": "abacus"}, "no backend"),
         ({"trials": 2**31, "redraw": "batch", "data_options": DataOptions(batch_size=30)}, "noise samples"),
         ({"metric": "top9"}, "9 classes"),
+        ({"injection": {"skip": 1}}, "no option 'skip'"),
+        ({"injection": {"eta": 0.5}}, "no option 'eta'"),
     ],
 )
 def test_mistakes_are_named(model_file, data_file, options, message):
@@ -146,6 +188,11 @@ def test_mistakes_are_named(model_file, data_file, options, message):
 def test_a_failure_in_a_worker_reaches_the_caller_with_its_hint(model_file, data_file):
     with pytest.raises(UsageError, match="9 classes"):
         sweep(model_file, data_file, metric="top9", jobs=2)
+
+
+def test_data_that_cannot_be_given_to_processes(model_file, samples):
+    with pytest.raises(UsageError, match="processes"):
+        sweep(model_file, lambda: samples, etas=[0.5], trials=1, jobs=2)
 
 
 def test_labels_that_a_metric_needs_must_be_there(model_file, samples):
