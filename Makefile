@@ -33,8 +33,9 @@ lint: venv  ## ruff: rules and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: venv build/types  ## mypy --strict, on the package laid out as it is installed
+types: venv build/types  ## mypy --strict, on the package as it is installed, and on the example
 	cd build/types && $(CURDIR)/$(BIN)/mypy -p nmtool
+	cd examples/digits && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml *.py
 
 # passes/ is nmtool.passes only once installed, and mypy cannot follow an editable install there: give it a copy.
 build/types: $(SOURCE) pyproject.toml
