@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import onnx
 import onnx_ir as ir
 
-from nmtool.backends import ModelSource
 from nmtool.errors import ModelError
+from nmtool.model import ModelSource
 
 _IN_MEMORY_LIMIT = 1 << 30  # bytes; protobuf itself ends at 2 GiB
 

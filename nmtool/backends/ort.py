@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nmtool.backends import Array, ModelSource, Port
+from nmtool.backends import Array, Port
 from nmtool.backends.files import path_or_bytes
 from nmtool.errors import ModelError, SetupError
 from nmtool.library import library_path
+from nmtool.model import ModelSource
 
 try:
     import onnxruntime

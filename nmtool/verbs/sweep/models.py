@@ -13,13 +13,11 @@ import onnx_ir as ir
 
 from nmtool import model as model_files
 from nmtool import provenance
-from nmtool.backends import ModelSource
 from nmtool.errors import UsageError
+from nmtool.model import ModelSource
 from nmtool.verbs.inject import inject
 
-ModelSources: TypeAlias = ModelSource | Sequence[ModelSource] | Mapping[str, ModelSource]
-
-_CHUNK = 1 << 20  # bytes
+ModelSources: TypeAlias = "ModelSource | Sequence[ModelSource] | Mapping[str, ModelSource]"
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def _prepare(label: str, source: ModelSource, file: Path, seed: int, injection: 
     found = provenance.read(model)
     sha256 = _digest(model, source)
     if found is None:
-        noisy = inject(model, seed=seed, eta=1.0, **injection).model
+        noisy = inject(source, seed=seed, eta=1.0, **injection).model
         model_files.save(noisy, file)
         found = provenance.read(noisy)
         assert found is not None  # inject records it
@@ -105,18 +103,11 @@ def _labelled(models: ModelSources) -> dict[str, ModelSource]:
 
 
 def _digest(model: ir.Model, source: ModelSource) -> str:
-    sha = hashlib.sha256()
-    files = set()
-    for graph in model.graphs():
-        for value in graph.initializers.values():
-            if isinstance(value.const_value, ir.ExternalTensor):
-                files.add(Path(value.const_value.path))
-    if isinstance(source, (str, os.PathLike)):
-        files.add(Path(source))
-    else:
-        sha.update(ir.to_proto(model).SerializeToString(deterministic=True))
+    """Digest of the model's file or serialized form; of that and its data files where it has any."""
+    tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
+    files = {Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
+    digests = [model_files.digest(source)]
     for file in sorted(files):
         with file.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                sha.update(chunk)
-    return sha.hexdigest()
+            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
