@@ -64,7 +64,7 @@ def run(
             np.savez(file, **results)  # type: ignore[arg-type]  # numpy types the keywords as flags
         out.note(f"wrote: {output}")
     summary = [_summary(name, array) for name, array in results.items()]
-    out.result({"output": output, "outputs": summary}, lambda: _print(summary))
+    out.result({"output": output and str(output), "outputs": summary}, lambda: _print(summary))
 
 
 def _summary(name: str, array: "Array") -> dict[str, Any]:
