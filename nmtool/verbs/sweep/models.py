@@ -1,6 +1,7 @@
 """The models of a sweep: each one a noisy file and what its noise means."""
 
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ class NoisyModel:
         file: the noisy model.
         sha256: digest of the model as given, external data included.
         provenance: of the noisy model; its eta is the noise level at scale 1.
-        injection: options of `inject` besides the noise; empty for a model that was given noisy.
+        injection: options of `inject` other than the defaults; empty for a model that was given noisy.
     """
 
     label: str
@@ -53,12 +54,15 @@ def prepare(models: ModelSources, folder: Path, seed: int, injection: Mapping[st
         injection: further options of `inject`, for these models.
 
     Raises:
-        UsageError: a noisy model has no level to scale, or draws its noise by itself.
+        UsageError: an option that `inject` has not, or a noisy model that has no level to scale or draws by itself.
         ModelError: a model cannot be read or made noisy.
     """
     labelled = _labelled(models)
     if not labelled:
         raise UsageError("no model to sweep")
+    for name in injection:
+        if name not in inspect.signature(inject).parameters or name in ("model", "eta", "seed"):
+            raise UsageError(f"the noise of a sweep has no option {name!r}", hint="see the options of `nmtool inject`")
     return [
         _prepare(label, source, folder / f"{number}.onnx", seed, injection)
         for number, (label, source) in enumerate(labelled.items())
@@ -74,8 +78,7 @@ def _prepare(label: str, source: ModelSource, file: Path, seed: int, injection: 
         model_files.save(noisy, file)
         found = provenance.read(noisy)
         assert found is not None  # inject records it
-        options = {name: value for name, value in injection.items() if name != "noise"}
-        return NoisyModel(label, file, sha256, found, json.loads(json.dumps(options, default=str)))
+        return NoisyModel(label, file, sha256, found, _not_default(injection))
     if found.fresh:
         raise UsageError(f"{label} draws its noise by itself", hint="inject the source model without `fresh`")
     if found.eta <= 0:
@@ -85,6 +88,15 @@ def _prepare(label: str, source: ModelSource, file: Path, seed: int, injection: 
     else:
         model_files.save(model, file)
     return NoisyModel(label, file, sha256, found, {})
+
+
+def _not_default(injection: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that differ from inject's defaults, as JSON has them; those of the noise are in the provenance."""
+    defaults = {
+        name: json.dumps(each.default, default=str) for name, each in inspect.signature(inject).parameters.items()
+    }
+    options = {name: value for name, value in injection.items() if name not in ("noise", "relative_to")}
+    return {name: json.loads(json.dumps(v)) for name, v in options.items() if json.dumps(v) != defaults[name]}
 
 
 def _labelled(models: ModelSources) -> dict[str, ModelSource]:

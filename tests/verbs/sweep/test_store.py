@@ -117,6 +117,12 @@ def test_batch_size_matters_when_every_batch_has_a_draw(tmp_path):
         store.check(dataclasses.replace(per_batch, batch_size=1))
 
 
+def test_a_sweep_that_measures_nothing_leaves_no_file(tmp_path):
+    with Store(tmp_path / "r.jsonl"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_path_that_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(UsageError, match="cannot write"):
         Store(tmp_path / "missing" / "r.jsonl")

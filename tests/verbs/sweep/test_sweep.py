@@ -85,7 +85,7 @@ def plain_model() -> onnx.ModelProto:
 @pytest.mark.parametrize("library", [True, False])
 @pytest.mark.parametrize("noise", ["gaussian", Gaussian(eta=0.3, relative_to="std"), "lognormal", "stuck"])
 def test_a_plain_model_is_swept_as_if_it_were_injected_at_every_level(plain_model, samples, noise, library):
-    options = {"skip_last": 1}
+    options = {"skip_last": 1, "include": [], "per_channel": False}  # the latter two are the defaults
     result = sweep(
         plain_model,
         samples["x"],
@@ -105,7 +105,7 @@ def test_a_plain_model_is_swept_as_if_it_were_injected_at_every_level(plain_mode
         assert record.value == pytest.approx(float(((outputs - clean) ** 2).mean()), rel=1e-3)
         assert record.library == library
     setting = result.points[0].setting
-    assert (setting.seed, setting.injection, setting.noise["eta"]) == (7, options, 1.0)
+    assert (setting.seed, setting.injection, setting.noise["eta"]) == (7, {"skip_last": 1}, 1.0)
 
 
 def test_labels_of_models_are_their_file_names_made_distinct(model_file, noisy_model, data_file):
@@ -176,6 +176,8 @@ def test_the_tolerance_is_where_the_mean_leaves_the_drop(model_file, data_file):
         ({"backend": "abacus"}, "no backend"),
         ({"trials": 2**31, "redraw": "batch", "data_options": DataOptions(batch_size=30)}, "noise samples"),
         ({"metric": "top9"}, "9 classes"),
+        ({"injection": {"skip": 1}}, "no option 'skip'"),
+        ({"injection": {"eta": 0.5}}, "no option 'eta'"),
     ],
 )
 def test_mistakes_are_named(model_file, data_file, options, message):
