@@ -93,8 +93,11 @@ class NoiseModel(Protocol):
     """A device's noise. Implementations are frozen dataclasses, one per file, listed in NOISE_MODELS."""
 
     name: ClassVar[str]
-    eta: float
-    """Strength of the noise; `noise_scale` multiplies it at run time."""
+
+    @property
+    def eta(self) -> float:
+        """Strength of the noise; `noise_scale` multiplies it at run time."""
+        ...
 
     def stages(self) -> tuple[Stage, ...]:
         """The primitives to apply to the weights, in order."""

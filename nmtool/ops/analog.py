@@ -14,8 +14,8 @@ class AnalogOp:
 
     Attributes:
         operands: inputs that may be the array, the usual one first.
-        channel_axis: (node, operand) -> axis of the output channels in the operand, negative from the end, or None where
-            an operand has no single such axis.
+        channel_axis: (node, operand) -> axis of the output channels in the operand, negative from the end, or None
+            where an operand has no single such axis.
         inputs: names of the stock operator's inputs. Given only for operators that have a composite: the others get
             perturbed weights in front of them.
         required: how many of `inputs` must be there.

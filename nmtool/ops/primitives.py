@@ -1,11 +1,13 @@
 """The primitives in standard ONNX operators, so that any runtime can execute a noisy model (docs/noise-spec.md).
 
-Where the operator library is registered its kernels replace these functions. Written in ONNX's textual syntax; one function
-per concept, because that is how Netron shows them.
+Where the operator library is registered its kernels replace these functions. Written in ONNX's textual syntax; one
+function per concept, because that is how Netron shows them.
 
 Integers: bitwise operators and shifts work on uint64, additions and products on int64 (ONNX Runtime below 1.20 has no
 uint64 Mul or Add). The low 64 bits are the same in both, so casting between them loses nothing.
 """
+
+from collections.abc import Callable
 
 import onnx_ir as ir
 from onnx import parser
@@ -251,7 +253,7 @@ def _stuck_faults(exact: bool, kinds: int) -> str:
 
 
 def _text(name: str, exact: bool, kinds: int) -> str:
-    return {
+    texts: dict[str, Callable[[], str]] = {
         "PhiloxRound": lambda: _PHILOX_ROUND,
         "Philox": _philox,
         "ByElement": lambda: _BY_ELEMENT,
@@ -261,7 +263,8 @@ def _text(name: str, exact: bool, kinds: int) -> str:
         "GaussianNoise": lambda: _GAUSSIAN_NOISE.format(normal=_DRAW_NORMAL[exact]),
         "LognormalNoise": lambda: _LOGNORMAL_NOISE.format(normal=_DRAW_NORMAL[exact]),
         "StuckFaults": lambda: _stuck_faults(exact, kinds),
-    }[name]()
+    }
+    return texts[name]()
 
 
 def primitive_functions(primitive: Primitive, opset: int, kinds: int = 1) -> list[ir.Function]:
