@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from nmtool import model as model_files
 from nmtool import provenance
 from nmtool.errors import UsageError
 from nmtool.model import ModelSource
+from nmtool.noise.gaussian import Gaussian
 from nmtool.verbs.inject import inject
+
+logger = logging.getLogger(__name__)
 
 ModelSources: TypeAlias = "ModelSource | Sequence[ModelSource] | Mapping[str, ModelSource]"
 
@@ -83,6 +87,8 @@ def _prepare(label: str, source: ModelSource, file: Path, seed: int, injection: 
         raise UsageError(f"{label} draws its noise by itself", hint="inject the source model without `fresh`")
     if found.eta <= 0:
         raise UsageError(f"{label} was made noisy with eta {found.eta}, which cannot be scaled")
+    if seed or _not_default(injection) or injection.get("noise", "gaussian") not in ("gaussian", Gaussian(1.0)):
+        logger.warning("%s is noisy already: the noise options, seed included, do not apply to it", label)
     if isinstance(source, (str, os.PathLike)):
         file = Path(source)
     else:

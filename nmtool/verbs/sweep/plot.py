@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nmtool.atomic import written_whole
 from nmtool.errors import SetupError, UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def plot(result: "SweepResult", paths: Sequence[Path]) -> None:
         _draw(axes, result)
         for path in paths:
             date = {"Date": None} if path.suffix == ".svg" else {}
-            figure.savefig(path, dpi=200, metadata=date)
+            with written_whole(path) as staged:
+                figure.savefig(staged, dpi=200, metadata=date)
 
 
 def _draw(axes: "Axes", result: "SweepResult") -> None:

@@ -254,3 +254,10 @@ def test_the_model_in_use_is_a_file_as_given(model_file, data_file):
     sweep(model_file, data_file, etas=[0.5], trials=1)
     assert model_file.read_bytes() == before
     onnx.checker.check_model(str(model_file))
+
+
+def test_noise_options_that_do_not_apply_to_a_noisy_model_are_named(model_file, data_file, caplog):
+    sweep(model_file, data_file, etas="0.1", trials=1)
+    assert "noise options" not in caplog.text
+    sweep(model_file, data_file, etas="0.1", trials=1, seed=5)
+    assert "noise options" in caplog.text
