@@ -6,6 +6,6 @@ disk, statistics.py and tolerance.py what follows from them, result.py and plot.
 
 from nmtool.verbs.sweep.plan import parse_etas
 from nmtool.verbs.sweep.result import SweepResult
-from nmtool.verbs.sweep.sweep import sweep
+from nmtool.verbs.sweep.experiment import sweep
 
 __all__ = ["SweepResult", "parse_etas", "sweep"]
