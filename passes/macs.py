@@ -1,25 +1,42 @@
 """Multiply-accumulates of the matrix products of a model, from inferred shapes."""
 
+import contextlib
 import math
 
+import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import ShapeInferencePass
-
-from nmtool.passes.graphs import graphs
 
 Shapes = dict[str, tuple[int | None, ...]]
 
+_SHAPE_BYTES = 1024  # smaller arrays may be the shapes and axes that other shapes depend on
+
 
 def infer_shapes(model: ir.Model) -> Shapes:
-    """Shapes of all values whose rank is known, by name; a dimension that is not a number is None."""
-    inferred = ShapeInferencePass()(model.clone()).model
-    shapes: Shapes = {}
-    for graph, _ in graphs(inferred):
-        values = [*graph.inputs, *graph.initializers.values(), *(o for node in graph for o in node.outputs)]
-        for value in values:
-            if value.shape is not None and value.name:
-                shapes[value.name] = tuple(d if isinstance(d, int) and d >= 0 else None for d in value.shape)
-    return shapes
+    """Shapes of all values whose rank is known, by name; a dimension that is not a number is None.
+
+    Weights are left out: protobuf could not hold large ones, and shapes do not depend on them. Where a node's shapes
+    cannot be inferred, those of the others are.
+    """
+    bare = model.clone()
+    for name, value in list(bare.graph.initializers.items()):
+        if value.const_value is not None and value.const_value.nbytes > _SHAPE_BYTES:
+            bare.graph.initializers.pop(name)
+            if not value.is_graph_input():
+                bare.graph.inputs.append(value)
+    proto = ir.to_proto(bare)
+    with contextlib.suppress(RuntimeError, ValueError, onnx.shape_inference.InferenceError):  # else: as declared
+        proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    infos = [info for function in proto.functions for info in function.value_info]
+    pending = [proto.graph]
+    while pending:
+        graph = pending.pop()
+        infos += [*graph.input, *graph.output, *graph.value_info]
+        pending += [g for node in graph.node for a in node.attribute for g in (a.g, *a.graphs)]
+    return {
+        info.name: tuple(d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else None for d in tensor.shape.dim)
+        for info in infos
+        if (tensor := info.type.tensor_type).HasField("shape")
+    }
 
 
 def count_macs(node: ir.Node, operand: int, weights: int, shapes: Shapes) -> int | None:
