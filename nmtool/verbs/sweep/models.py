@@ -114,7 +114,7 @@ def _digest(model: ir.Model, source: ModelSource) -> str:
     if isinstance(source, (str, os.PathLike)):
         files.add(Path(source))
     else:
-        sha.update(ir.to_proto(model).SerializeToString(deterministic=True))
+        sha.update(model_files.to_proto(model).SerializeToString(deterministic=True))
     for file in sorted(files):
         with file.open("rb") as stream:
             while chunk := stream.read(_CHUNK):
