@@ -10,14 +10,14 @@ from typing import TypeAlias
 
 import onnx
 import onnx_ir as ir
-from google.protobuf.message import DecodeError, EncodeError
+from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
 
 from nmtool.errors import ModelError, UsageError
 
 ModelSource: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto | ir.Model"
 
 _INLINE_LIMIT = 1 << 30  # protobuf refuses 2 GiB; past half of it, payloads go to a data file
-_OTHER_TYPE = "nmtool.type:"  # denotation of the stand-in for a type that onnx_ir does not know: the type in hexadecimal
+_OTHER_TYPE = "nmtool.type:"  # begins the denotation of a stand-in for a type unknown to onnx_ir; then its bytes in hex
 
 
 def load(source: ModelSource) -> ir.Model:
@@ -61,14 +61,13 @@ def digest(source: ModelSource) -> str:
         tensor = value.const_value
         if tensor is not None and not isinstance(tensor, ir.ExternalTensor) and tensor.dtype != ir.DataType.STRING:
             sha.update(tensor.tobytes())
-            value.const_value = ir.ExternalTensor("", 0, tensor.nbytes, tensor.dtype, shape=tensor.shape, name=value.name)
+            shape, name = ir.Shape(tensor.shape.numpy()), value.name or ""
+            value.const_value = ir.ExternalTensor("", 0, tensor.nbytes, tensor.dtype, shape=shape, name=name)
     sha.update(to_proto(model).SerializeToString(deterministic=True))
     return sha.hexdigest()
 
 
-def save(
-    model: ir.Model, path: str | os.PathLike[str], *, force: bool = False, own_data: bool = False
-) -> list[Path]:
+def save(model: ir.Model, path: str | os.PathLike[str], *, force: bool = False, own_data: bool = False) -> list[Path]:
     """Write a model atomically: either everything is written or nothing is.
 
     External data stays external. When the model goes to the folder it came from, it goes on using the same data files;
@@ -93,7 +92,7 @@ def save(
     external = _external_tensors(model)
     data_name = f"{path.name}.data"
     in_memory = sum(tensor.nbytes for tensor in _initializer_tensors(model) if tensor not in external)
-    write_data = own_data and bool(external) or in_memory > _INLINE_LIMIT
+    write_data = (own_data and bool(external)) or in_memory > _INLINE_LIMIT
     copies = {} if write_data else _data_to_copy(external, path.parent)
     written = [path.parent / data_name] if write_data else [*copies]
     for target in (*written, path):
@@ -153,7 +152,7 @@ def _deserialize(proto: onnx.ModelProto, name: str) -> ir.Model:
     try:
         model = ir.from_proto(proto)
     except Exception as error:  # the deserializer raises whatever a malformed field makes its code raise
-        reason = error
+        reason: BaseException = error
         while reason.__cause__ is not None:
             reason = reason.__cause__
         raise ModelError(f"the graph of {name} is malformed: {reason}", hint="run onnx.checker on it") from error
@@ -193,11 +192,17 @@ def _is_other(leaf: onnx.TypeProto) -> bool:
 def _require_known_fields(proto: onnx.ModelProto, name: str) -> None:
     """Nothing that onnx_ir would drop or merge in silence."""
     if proto.training_info:
-        raise ModelError(f"{name} has training_info, which nmtool does not keep", hint="export the inference graph alone")
+        raise ModelError(f"{name} has training_info, which would be lost", hint="export the inference graph alone")
     for graph in _graphs([proto.graph]):
         if graph.sparse_initializer:
             array = graph.sparse_initializer[0].values.name
             raise ModelError(f"{name} has a sparse initializer, {array!r}", hint="store it as a dense tensor")
+        for node in graph.node:
+            if any(attribute.t.data_location == onnx.TensorProto.EXTERNAL for attribute in node.attribute):
+                raise ModelError(
+                    f"node {node.name or node.op_type!r} of {name} has external data, which only initializers may",
+                    hint="load and save the model with onnx to bring the data in",
+                )
         for kind, values in (("input", graph.input), ("initializer", graph.initializer)):
             names = [value.name for value in values]
             if len(set(names)) < len(names) or "" in names:
@@ -280,6 +285,4 @@ def _require_data(tensor: ir.ExternalTensor) -> None:
 def _data_to_copy(tensors: list[ir.ExternalTensor], folder: Path) -> dict[Path, Path]:
     """Target -> source of the data files that are not in `folder` already."""
     files = {folder / tensor.location: Path(tensor.path) for tensor in tensors}
-    return {
-        target: source for target, source in files.items() if not (target.exists() and target.samefile(source))
-    }
+    return {target: source for target, source in files.items() if not (target.exists() and target.samefile(source))}

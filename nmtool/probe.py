@@ -1,5 +1,7 @@
 """Random inputs for a model whose data is not at hand."""
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from nmtool.errors import ModelError
 _NOT_NUMBERS = (None, ir.DataType.UNDEFINED, ir.DataType.STRING)
 
 
-def random_inputs(model: ir.Model, *, batch: int = 1, seed: int = 0) -> dict[str, NDArray]:
+def random_inputs(model: ir.Model, *, batch: int = 1, seed: int = 0) -> dict[str, NDArray[Any]]:
     """One array for every input without a default: standard normals, or 0 and 1 for integers.
 
     Args:

@@ -33,9 +33,9 @@ def infer_shapes(model: ir.Model) -> Shapes:
         infos += [*graph.input, *graph.output, *graph.value_info]
         pending += [g for node in graph.node for a in node.attribute for g in (a.g, *a.graphs)]
     return {
-        info.name: tuple(d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else None for d in tensor.shape.dim)
+        info.name: tuple(d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else None for d in shape.dim)
         for info in infos
-        if (tensor := info.type.tensor_type).HasField("shape")
+        if info.type.tensor_type.HasField("shape") and (shape := info.type.tensor_type.shape) is not None
     }
 
 
