@@ -1,1 +1,47 @@
-"""nmtool: analog noise for ONNX models."""
+"""nmtool: analog noise for ONNX models. Every verb of the command line is a function here, with the same defaults."""
+
+import importlib
+import importlib.metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nmtool.backends.ort import session as session
+    from nmtool.library import library_path as library_path
+    from nmtool.model import load as load
+    from nmtool.model import save as save
+    from nmtool.verbs.bake import bake as bake
+    from nmtool.verbs.doctor import doctor as doctor
+    from nmtool.verbs.inject import inject as inject
+    from nmtool.verbs.run import run as run
+    from nmtool.verbs.strip import strip as strip
+    from nmtool.verbs.sweep.sweep import sweep as sweep
+
+    __version__: str
+
+# Where each public name lives. Imported on first use (PEP 562), so that `import nmtool` costs nothing.
+_HOME = {
+    "bake": "nmtool.verbs.bake",
+    "doctor": "nmtool.verbs.doctor",
+    "inject": "nmtool.verbs.inject",
+    "library_path": "nmtool.library",
+    "load": "nmtool.model",
+    "run": "nmtool.verbs.run",
+    "save": "nmtool.model",
+    "session": "nmtool.backends.ort",
+    "strip": "nmtool.verbs.strip",
+    "sweep": "nmtool.verbs.sweep.sweep",
+}
+
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("nmtool")
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'nmtool' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -71,12 +71,16 @@ class NoiseRewriter:
             else:
                 graph.insert_before(first, nodes)
         self.inputs.finish()
-        for function in self._composites.values():
-            self._model.functions[function.identifier()] = function
         kinds = {stage.primitive: np.size(stage.parameters[0].value) for stage in self._stages}
-        for primitive, kinds_of_fault in kinds.items():
-            for function in primitive_functions(primitive, self._opset, kinds_of_fault):
-                self._model.functions[function.identifier()] = function
+        primitives = [
+            function
+            for primitive, kinds_of_fault in kinds.items()
+            for function in primitive_functions(primitive, self._opset, kinds_of_fault)
+        ]
+        # Callees first: onnx's reference evaluator resolves functions in the order of the file.
+        functions = [*primitives, *self._composites.values(), *self._model.functions.values()]
+        self._model.functions.clear()
+        self._model.functions.update({function.identifier(): function for function in functions})
         self._model.ir_version = max(self._model.ir_version, FUNCTIONS_IR_VERSION)
         self._model.opset_imports.setdefault("", self._opset)
         self._model.opset_imports[DOMAIN] = VERSION
@@ -185,9 +189,7 @@ class NoiseRewriter:
             self._parameters[key] = self._constants(candidate, names, arrays)
         return self._parameters[key]
 
-    def _constants(
-        self, candidate: Candidate, names: list[str], arrays: list[NDArray[np.float32]]
-    ) -> list[ir.Value]:
+    def _constants(self, candidate: Candidate, names: list[str], arrays: list[NDArray[np.float32]]) -> list[ir.Value]:
         """Initializers of the main graph; inside a function, which has none, Constant nodes."""
         values = []
         for wanted, array in zip(names, arrays, strict=True):

@@ -148,8 +148,13 @@ def _warn_once(message: str) -> None:
     logger.warning(message)
 
 
+def available_providers() -> list[str]:
+    """Execution providers of this build of the runtime, in its order of preference."""
+    return list(onnxruntime.get_available_providers())
+
+
 def _providers(wanted: Sequence[str] | None) -> list[str]:
-    available = onnxruntime.get_available_providers()
+    available = available_providers()
     if wanted is None:
         return [provider for provider in _DEFAULT_PROVIDERS if provider in available]
     suffix = "executionprovider"

@@ -1,1 +1,1 @@
-"""What nmtool does, one verb per module; the package exports the functions."""
+"""What nmtool does: one module or package per verb, each a Python function of the verb's name."""

@@ -1,0 +1,55 @@
+# `make demo` and `make test` are the two commands; each installs what it needs into .venv first.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SOURCE := $(shell find nmtool passes -name '*.py')
+NATIVE := $(shell find runtime -type f)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint types compat bench clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+
+venv: $(VENV)/installed  ## the virtual environment, with nmtool built and installed in it (editable)
+
+$(VENV)/installed: pyproject.toml constraints.txt $(NATIVE)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: venv  ## inject noise into the digits model, sweep its accuracy, plot it: everything lands in demo/
+	$(BIN)/python examples/digits/data.py demo/digits.npz
+	$(BIN)/nmtool inject examples/digits/digits.onnx -o demo/noisy.onnx --eta 0.05 --force
+	rm -f demo/sweep.jsonl
+	$(BIN)/nmtool sweep examples/digits/digits.onnx --data demo/digits.npz --eta 0:0.2:0.02 --trials 20 --force \
+	  --results demo/sweep.jsonl --csv demo/sweep.csv --plot demo/sweep.svg --plot demo/sweep.png
+
+test: venv lint types  ## lint, types, and all fast tests
+	$(BIN)/pytest --numprocesses auto --quiet
+
+lint: venv  ## ruff: rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: venv build/types  ## mypy --strict, on the package laid out as it is installed
+	cd build/types && $(CURDIR)/$(BIN)/mypy -p nmtool
+
+# passes/ is nmtool.passes only once installed, and mypy cannot follow an editable install there: give it a copy.
+build/types: $(SOURCE) pyproject.toml
+	rm -rf $@/nmtool
+	mkdir -p $@
+	cp -R nmtool $@/nmtool
+	cp -R passes $@/nmtool/passes
+	cp pyproject.toml $@
+	touch $@
+
+compat: venv  ## the library and its tests on old and new versions of onnxruntime (downloads them)
+	PYTHON=$(PYTHON) sh tests/compat.sh
+
+bench: venv  ## speed relative to clean onnxruntime
+	$(BIN)/python benchmarks/run.py
+
+clean:  ## remove everything that was made here
+	rm -rf $(VENV) .compat build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

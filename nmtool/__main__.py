@@ -1,0 +1,5 @@
+"""`python -m nmtool`."""
+
+from nmtool.cli.app import main
+
+main()

@@ -1,0 +1,92 @@
+"""The options of the commands that read data; a configuration file sets them in [data]."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from nmtool.cli import config
+from nmtool.cli.options import Option
+from nmtool.errors import UsageError
+
+if TYPE_CHECKING:
+    from nmtool.data import DataOptions
+
+DataOption = functools.partial(Option, rich_help_panel=config.DATA)
+
+
+def complete_path(incomplete: str) -> list[str]:
+    """Files and folders that start like this, for an option that takes a path or something else."""
+    folder = Path(incomplete if incomplete.endswith("/") else Path(incomplete).parent)
+    paths = [path.as_posix() + "/" * path.is_dir() for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted(path for path in paths if path.startswith(incomplete.removeprefix("./")))
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Which data, and how it is prepared for the model."""
+
+    data: Annotated[
+        str,
+        DataOption(
+            "--data",
+            "-i",
+            metavar="SOURCE",
+            show_default=False,
+            autocompletion=complete_path,
+            help=".npz or .npy file (arrays named like the model's inputs), folder of images, or module:function",
+        ),
+    ]
+    layout: Annotated[Literal["auto", "nchw", "nhwc"], DataOption(help="Axis order of the images in the data")] = "auto"
+    data_scale: Annotated[
+        float, DataOption(metavar="X", help="Inputs become (x * scale - mean) / std; 0.00392157 is 1/255")
+    ] = 1.0
+    data_mean: Annotated[str, DataOption(metavar="X[,X...]", help="One number, or one per channel")] = "0"
+    data_std: Annotated[str, DataOption(metavar="X[,X...]", help="One number, or one per channel")] = "1"
+    resize: Annotated[
+        str | None,
+        DataOption(metavar="HxW", show_default="the model's", help="Size of images from a folder, in pixels"),
+    ] = None
+    limit: Annotated[
+        int | None, DataOption("--limit", "-n", metavar="N", show_default="all", help="Use only the first N samples")
+    ] = None
+    batch_size: Annotated[int, DataOption(metavar="N", help="Samples per inference")] = 64
+
+    def options(self, labels: str | None = None) -> "DataOptions":
+        """The same as the Python API takes it.
+
+        Raises:
+            UsageError: an option is not of its form or out of range.
+        """
+        from nmtool.data import DataOptions
+
+        return DataOptions(
+            labels=labels,
+            layout=self.layout,
+            scale=self.data_scale,
+            mean=numbers("--data-mean", self.data_mean),
+            std=numbers("--data-std", self.data_std),
+            resize=_size(self.resize) if self.resize else None,
+            limit=self.limit,
+            batch_size=self.batch_size,
+        )
+
+
+def numbers(option: str, text: str) -> tuple[float, ...]:
+    """Numbers separated by commas.
+
+    Raises:
+        UsageError: it has something else.
+    """
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} takes numbers separated by commas, not: {text}") from None
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        height, width = (int(word) for word in text.lower().split("x"))
+    except ValueError:
+        raise UsageError(f"--resize takes HEIGHTxWIDTH in pixels, such as 224x224, not: {text}") from None
+    return height, width

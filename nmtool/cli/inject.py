@@ -1,0 +1,46 @@
+"""`nmtool inject`."""
+
+from typing import Annotated, Literal
+
+from nmtool.cli import options
+from nmtool.cli.command import command, examples
+from nmtool.cli.noise_options import NoiseOptions
+from nmtool.cli.options import Option
+from nmtool.cli.output import Output, refuse_overwriting
+from nmtool.cli.report import print_coverage
+
+EXAMPLES = examples(
+    "nmtool inject digits.onnx -o noisy.onnx --eta 0.05",
+    "nmtool inject digits.onnx -o per-channel.onnx --eta 0.1 --relative-to max --per-channel",
+    "nmtool inject digits.onnx -o stuck.onnx --noise stuck:high=0.5 --eta 0.01 --exclude 'dense*'",
+)
+
+
+@command
+def inject(
+    out: Output,
+    model: options.Model,
+    output: options.Output,
+    noise: NoiseOptions,
+    eta: Annotated[float, Option(metavar="X", help="Strength of the noise, a pure number >= 0")] = 0.05,
+    drawn: Annotated[
+        Literal["run", "chip"], Option(help="New noise for each inference (run), or one sample for good (chip)")
+    ] = "run",
+    opset: Annotated[
+        int | None,
+        Option(metavar="N", help="First convert the model to this opset; from 18 on, noise is exact anywhere"),
+    ] = None,
+    fresh: Annotated[bool, Option("--fresh", help="New noise at every run without feeding noise_trial")] = False,
+    force: options.Force = False,
+) -> None:
+    """Put analog noise into a model's weights; report where and how much."""
+    import nmtool
+
+    refuse_overwriting([output], force)
+    injection = nmtool.inject(
+        model, noise=noise.model(eta), seed=noise.seed, drawn=drawn, opset=opset, fresh=fresh, **noise.placement()
+    )
+    injection.save(output, force=force)
+    report = injection.report
+    out.result({"output": str(output), "report": report.to_json()}, lambda: print_coverage(report))
+    out.note(f"wrote: {output}")

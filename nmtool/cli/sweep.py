@@ -1,0 +1,98 @@
+"""`nmtool sweep`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from nmtool.cli.command import command, examples
+from nmtool.cli.data_options import DataOption, DataSource
+from nmtool.cli.noise_options import NoiseOptions
+from nmtool.cli.options import Force, Option
+from nmtool.cli.output import Output, refuse_overwriting
+from nmtool.cli.progress import progress
+from nmtool.cli.report import print_sweep
+
+EXAMPLES = examples(
+    "nmtool sweep digits.onnx --data digits.npz --eta 0:0.2:0.05 --trials 5",
+    "nmtool sweep digits.onnx --data digits.npz --eta 0,0.05,0.1 --trials 3 --results sweep.jsonl --plot sweep.svg",
+    "nmtool sweep noisy.onnx --data digits.npz --eta 0.05,0.1 --trials 2 --metric cosine --redraw batch --json",
+)
+
+
+def _metrics() -> list[str]:
+    from nmtool.metrics import METRICS
+
+    return list(METRICS)
+
+
+@command
+def sweep(
+    out: Output,
+    models: Annotated[
+        list[Path], typer.Argument(metavar="MODEL...", help="ONNX files, plain or noisy", show_default=False)
+    ],
+    data: DataSource,
+    noise: NoiseOptions,
+    labels: Annotated[
+        str | None, DataOption(metavar="NAME", show_default="labels, label or y", help="Name of the array of labels")
+    ] = None,
+    eta: Annotated[
+        str, Option(metavar="LIST", help="Strengths of the noise: START:STOP:STEP, or numbers with commas between")
+    ] = "0:0.1:0.01",
+    trials: Annotated[int, Option(metavar="N", help="Noise samples per strength")] = 10,
+    redraw: Annotated[
+        Literal["set", "batch"], Option(help="One noise sample per trial for the whole data set, or one for each batch")
+    ] = "set",
+    metric: Annotated[
+        str,
+        Option(
+            metavar="NAME",
+            help="What is measured: see `nmtool list metrics`; top<k>; module:function",
+            autocompletion=_metrics,
+        ),
+    ] = "top1",
+    drop: Annotated[
+        float, Option(metavar="X", help="Loss that defines the tolerance eta*, in units of the metric")
+    ] = 0.01,
+    jobs: Annotated[int, Option("--jobs", "-j", metavar="N", help="Worker processes")] = 1,
+    results: Annotated[
+        Path | None, Option(metavar="FILE", help="Append each point to this .jsonl; what it has is not measured again")
+    ] = None,
+    csv: Annotated[Path | None, Option(metavar="FILE", help="Write the table as CSV")] = None,
+    plot: Annotated[
+        list[Path] | None, Option(metavar="FILE", help="Draw the curves, as .svg or .png; repeatable")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Measure a metric against the strength of the noise."""
+    import nmtool
+
+    refuse_overwriting([csv, *(plot or ())], force)
+    with progress(out, "sweep") as report:
+        result = nmtool.sweep(
+            models,
+            data.data,
+            etas=eta,
+            noise=noise.model(eta=1.0),
+            seed=noise.seed,
+            trials=trials,
+            redraw=redraw,
+            metric=metric,
+            results=results,
+            jobs=jobs,
+            data_options=data.options(labels),
+            progress=report,
+            injection=noise.placement(),
+        )
+    if csv:
+        result.write_csv(csv)
+    if plot:
+        result.plot(*plot)
+    tolerances = result.tolerance(drop)
+    out.result(
+        {**result.to_json(), "tolerance": {model: vars(tolerance) for model, tolerance in tolerances.items()}},
+        lambda: print_sweep(result, tolerances),
+    )
+    for path in filter(None, [results, csv, *(plot or ())]):
+        out.note(f"wrote: {path}")

@@ -1,0 +1,71 @@
+// The element types of x: how each is added to, multiplied by and made from float32, rounding to
+// nearest even.
+//
+// float16 and bfloat16 are computed through float32, whose 24 bits are enough for the sum or
+// product of two such numbers to round to what a single rounding would give (Figueroa, "When is
+// double rounding innocuous?", 1995).
+#pragma once
+
+#include "simd.h"
+
+namespace nmtool::NMTOOL_LEVEL {
+
+inline uint32_t Bits(float x) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+inline float FromBits(uint32_t bits) {
+  float x;
+  __builtin_memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+struct BFloat16 {
+  uint16_t bits;
+
+  BFloat16() = default;
+  explicit BFloat16(float x) {
+    const uint32_t b = Bits(x);
+    const uint32_t rounded = (b + 0x7FFF + (b >> 16 & 1)) >> 16;
+    bits = static_cast<uint16_t>(x == x ? rounded : b >> 16 | 0x40);
+  }
+  operator float() const { return FromBits(uint32_t{bits} << 16); }
+};
+
+// The conversions let the float adder do the work on subnormals (Giesen, "Float to half
+// conversions", 2012); without a branch, so that the loops over them vectorise.
+struct Float16 {
+  uint16_t bits;
+
+  Float16() = default;
+  explicit Float16(float x) {
+    const uint32_t b = Bits(x), sign = b >> 16 & 0x8000, magnitude = b & 0x7FFFFFFF;
+    const uint32_t normal = (magnitude - (112u << 23) + 0xFFF + (magnitude >> 13 & 1)) >> 13;
+    const uint32_t subnormal = Bits(FromBits(magnitude) + 0.5f) - Bits(0.5f);
+    const uint32_t overflow = magnitude > 0x7F800000 ? 0x7E00 : 0x7C00;
+    const uint32_t finite = magnitude < (113u << 23) ? subnormal : normal;
+    bits = static_cast<uint16_t>(sign | (magnitude < (143u << 23) ? finite : overflow));
+  }
+  operator float() const {
+    const uint32_t sign = (bits & 0x8000u) << 16, magnitude = (bits & 0x7FFFu) << 13;
+    const uint32_t normal = magnitude + (112u << 23);
+    const uint32_t subnormal = Bits(FromBits(magnitude + (113u << 23)) - FromBits(113u << 23));
+    const uint32_t special = magnitude + (224u << 23);
+    const uint32_t finite = magnitude < (1u << 23) ? subnormal : normal;
+    return FromBits(sign | (magnitude < (31u << 23) ? finite : special));
+  }
+};
+
+template <class T>
+inline T Add(T a, T b) {
+  return static_cast<T>(a + b);
+}
+
+template <class T>
+inline T Multiply(T a, T b) {
+  return static_cast<T>(a * b);
+}
+
+}  // namespace nmtool::NMTOOL_LEVEL

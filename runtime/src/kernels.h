@@ -1,0 +1,59 @@
+// What every SIMD level provides: random draws, and the three primitives applied to draws.
+// kernels.cc implements it once and is compiled once per level.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace nmtool {
+
+inline constexpr size_t kGroup =
+    64;  // elements per group: 16 counters of 4 words (docs/noise-spec.md)
+
+// Where noise comes from: the Philox key, and the counter words other than the block number.
+struct Source {
+  uint32_t key[2];
+  uint32_t counter[3];
+
+  Source(int64_t seed, int64_t stream, int64_t trial, int64_t draw)
+      : key{static_cast<uint32_t>(seed), static_cast<uint32_t>(static_cast<uint64_t>(seed) >> 32)},
+        counter{static_cast<uint32_t>(trial), static_cast<uint32_t>(stream),
+                static_cast<uint32_t>(stream >> 32 << 8 | draw)} {}
+};
+
+// The primitives for one element type of x and y; all else is float32. y may be x, or must not
+// overlap it.
+struct Primitives {
+  size_t size;  // of an element in bytes
+  // y = x + T((std * scale) * z)
+  void (*gaussian)(const void* x, const float* std, float scale, const float* z, size_t count,
+                   void* y);
+  // y = x * T(exp(scale * (mean + std * z))); z has whole groups and is overwritten.
+  void (*lognormal)(const void* x, const float* mean, const float* std, float scale, float* z,
+                    size_t count, void* y);
+  // y = T(values[k]) for the first k with u < thresholds[k], else x
+  void (*stuck)(const void* x, const float* thresholds, const float* values, size_t faults,
+                const float* u, size_t count, void* y);
+};
+
+struct Kernels {
+  const char* level;
+  void (*philox)(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+  void (*box_muller)(const uint32_t* words, size_t groups, float* out);
+  void (*words)(const Source& source, uint64_t first_group, size_t groups, uint32_t* out);
+  void (*uniforms)(const Source& source, uint64_t first_group, size_t groups, float* out);
+  void (*normals)(const Source& source, uint64_t first_group, size_t groups, float* out);
+  Primitives float32, float64, float16, bfloat16;
+};
+
+namespace portable {
+extern const Kernels kKernels;
+}
+namespace avx2 {
+extern const Kernels kKernels;
+}
+namespace avx512 {
+extern const Kernels kKernels;
+}
+
+}  // namespace nmtool

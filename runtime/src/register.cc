@@ -1,0 +1,129 @@
+// RegisterCustomOps, which a host finds by name, and the table of operators it registers.
+#include <map>
+#include <mutex>
+
+#include "levels.h"
+#include "nmtool_ops.h"
+#include "ops.h"
+
+namespace nmtool {
+namespace {
+
+constexpr const char* kDomain = "nmtool";
+
+struct Op : abi::CustomOp {
+  using Compute = void (*)(const Node&, const Context&);
+
+  const char* name;
+  std::vector<abi::ElementType> inputs;
+  Compute compute;
+
+  Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute);
+};
+
+// A node of the graph, with the operator it calls.
+struct Instance {
+  const Op* op;
+  Node node;
+};
+
+const Op& Of(const abi::CustomOp* op) { return *static_cast<const Op*>(op); }
+
+int64_t Attribute(const OrtApi* api, const OrtKernelInfo* info, const char* name) {
+  int64_t value = 0;
+  Check(api, abi::kKernelInfoGetAttributeInt64(api, info, name, &value));
+  return value;
+}
+
+int64_t AttributeOr(const OrtApi* api, const OrtKernelInfo* info, const char* name,
+                    int64_t fallback) {
+  OrtStatus* status = abi::kKernelInfoGetAttributeInt64(api, info, name, &fallback);
+  if (status != nullptr) abi::kReleaseStatus(api, status);
+  return fallback;
+}
+
+void CheckRange(const char* name, int64_t value, int bits) {
+  if (value >= 0 && value < int64_t{1} << bits) return;
+  throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) +
+                              ", expected 0 <= " + name + " < 2^" + std::to_string(bits));
+}
+
+OrtStatus* CreateInstance(const abi::CustomOp* op, const OrtApi* api, const OrtKernelInfo* info,
+                          void** instance) {
+  return Guard(api, Of(op).name, [&] {
+    const Node node{api, &ActiveLevel(), Attribute(api, info, "seed"),
+                    Attribute(api, info, "stream"), AttributeOr(api, info, "draw", 0)};
+    CheckRange("stream", node.stream, 56);
+    CheckRange("draw", node.draw, 8);
+    *instance = new Instance{&Of(op), node};
+  });
+}
+
+OrtStatus* ComputeInstance(void* kernel, OrtKernelContext* context) {
+  const Instance& instance = *static_cast<const Instance*>(kernel);
+  const OrtApi* api = instance.node.api;
+  return Guard(api, instance.op->name,
+               [&] { instance.op->compute(instance.node, Context(api, context)); });
+}
+
+// x, and with it y, is declared without a type: the runtime then takes the type of y from x, and
+// the kernel looks at it when it runs. One operator per element type would need a schema that
+// merges them, which old runtimes do not have.
+Op::Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute)
+    : name(name), inputs(std::move(inputs)), compute(compute) {
+  GetName = [](const abi::CustomOp* op) { return Of(op).name; };
+  GetExecutionProviderType = [](const abi::CustomOp*) -> const char* { return nullptr; };  // CPU
+  GetInputTypeCount = [](const abi::CustomOp* op) { return Of(op).inputs.size(); };
+  GetInputType = [](const abi::CustomOp* op, size_t index) { return Of(op).inputs[index]; };
+  GetInputCharacteristic = [](const abi::CustomOp*, size_t) { return abi::kRequired; };
+  GetInputMemoryType = [](const abi::CustomOp*, size_t) { return abi::kDefaultMemory; };
+  GetOutputTypeCount = [](const abi::CustomOp*) { return size_t{1}; };
+  GetOutputType = [](const abi::CustomOp*, size_t) { return abi::kUndefined; };
+  GetOutputCharacteristic = [](const abi::CustomOp*, size_t) { return abi::kRequired; };
+  CreateKernelV2 = CreateInstance;
+  KernelComputeV2 = ComputeInstance;
+  KernelDestroy = [](void* kernel) { delete static_cast<Instance*>(kernel); };
+}
+
+// The operators live as long as the process: a session keeps pointers to them.
+const std::vector<Op>& Ops() {
+  using abi::kFloat, abi::kInt64, abi::kUndefined;
+  static const std::vector<Op> ops = {
+      {"GaussianNoise", {kUndefined, kFloat, kInt64, kFloat}, GaussianNoise},
+      {"LognormalNoise", {kUndefined, kFloat, kFloat, kInt64, kFloat}, LognormalNoise},
+      {"StuckFaults", {kUndefined, kFloat, kFloat, kInt64, kFloat}, StuckFaults},
+  };
+  return ops;
+}
+
+// One domain per runtime in the process. Sessions refer to it, so it is never released.
+OrtCustomOpDomain* Domain(const OrtApi* api) {
+  static std::mutex mutex;
+  static std::map<const OrtApi*, OrtCustomOpDomain*> domains;
+  const std::lock_guard<std::mutex> lock(mutex);
+  OrtCustomOpDomain*& domain = domains[api];
+  if (domain == nullptr) {
+    OrtCustomOpDomain* created = nullptr;
+    Check(api, abi::kCreateCustomOpDomain(api, kDomain, &created));
+    for (const Op& op : Ops()) Check(api, abi::kCustomOpDomainAdd(api, created, &op));
+    domain = created;
+  }
+  return domain;
+}
+
+}  // namespace
+}  // namespace nmtool
+
+OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* base) {
+  using namespace nmtool;
+  const OrtApi* api = base->GetApi(abi::kApiVersion);
+  if (api == nullptr) {
+    const std::string message = "nmtool needs ONNX Runtime 1." + std::to_string(abi::kApiVersion) +
+                                " or newer; this is " + base->GetVersionString();
+    return abi::kCreateStatus(base->GetApi(1), abi::kFail, message.c_str());
+  }
+  return Guard(api, "nmtool", [&] {
+    ActiveLevel();  // a wrong NMTOOL_SIMD is an error here, not at the first node
+    Check(api, abi::kAddCustomOpDomain(api, options, Domain(api)));
+  });
+}

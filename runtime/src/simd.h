@@ -1,0 +1,79 @@
+// Vectors for the noise kernels. Each level (portable, avx2, avx512) compiles these headers with
+// its own flags and inside a namespace of its own, so the linker can never hand one level code that
+// was compiled for another.
+//
+// The vectors are the compilers' vector extension (GCC, Clang), which lowers to SSE2, AVX2, AVX-512
+// or NEON. What it lacks are the two operations at the end of this file. All levels execute the
+// same IEEE operations in the same order, and contraction to fused multiply-add is off: hence equal
+// bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace nmtool::NMTOOL_LEVEL {
+
+#if defined(__AVX512F__)
+inline constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+inline constexpr int kLanes = 8;
+#else
+inline constexpr int kLanes = 4;
+#endif
+
+using F32 [[gnu::vector_size(4 * kLanes)]] = float;
+using I32 [[gnu::vector_size(4 * kLanes)]] = int32_t;
+using U32 [[gnu::vector_size(4 * kLanes)]] = uint32_t;
+using U64 [[gnu::vector_size(4 * kLanes)]] = uint64_t;
+
+// The vector at any address: memcpy is how C++ spells an unaligned load or store.
+template <class V>
+inline V Load(const void* from) {
+  V v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
+
+template <class V>
+inline void Store(V v, void* to) {
+  __builtin_memcpy(to, &v, sizeof v);
+}
+
+// Conversions by value, rounding to nearest even; a cast between vector types reinterprets the
+// bits.
+template <class V>
+inline F32 ToFloat(V v) {
+  return __builtin_convertvector(v, F32);
+}
+
+// Product of the low 32 bits of each 64-bit lane; the high bits are ignored.
+inline U64 MultiplyLow32(U64 a, U64 b) {
+#if defined(__AVX512F__)
+  return (U64)_mm512_maskz_mul_epu32(0xFF, (__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return (U64)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+  return (U64)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#else
+  return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu);
+#endif
+}
+
+inline F32 SquareRoot(F32 x) {
+#if defined(__AVX512F__)
+  return (F32)_mm512_maskz_sqrt_ps(0xFFFF, (__m512)x);
+#elif defined(__AVX2__)
+  return (F32)_mm256_sqrt_ps((__m256)x);
+#elif defined(__SSE2__)
+  return (F32)_mm_sqrt_ps((__m128)x);
+#else
+  for (int i = 0; i < kLanes; ++i) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+#endif
+}
+
+}  // namespace nmtool::NMTOOL_LEVEL

@@ -1,0 +1,60 @@
+"""What tests of every part share."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run of the command line left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Run `nmtool <arguments>` in this process, as the console script does."""
+
+    def run(*arguments: object) -> Result:
+        from nmtool.cli.app import main
+
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(int(stop.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the digits example: digits.onnx, digits.npz, and noisy.onnx at eta 0.05."""
+    import nmtool
+
+    folder = tmp_path_factory.mktemp("digits")
+    shutil.copy(ROOT / "examples/digits/digits.onnx", folder)
+    subprocess.run([sys.executable, ROOT / "examples/digits/data.py", folder / "digits.npz"], check=True)
+    nmtool.inject(folder / "digits.onnx", eta=0.05).save(folder / "noisy.onnx")
+    return folder
+
+
+@pytest.fixture
+def workspace(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh copy of that folder, which is the current directory of the test."""
+    shutil.copytree(digits, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

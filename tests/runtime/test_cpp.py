@@ -1,0 +1,32 @@
+"""The C++ side by itself: builds without a warning, passes its known answers, agrees with the official ABI header."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+RUNTIME = Path(__file__).parents[2] / "runtime"
+ORT_INCLUDE = os.environ.get("NMTOOL_ORT_INCLUDE")
+
+pytestmark = pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
+
+
+def cmake(*args):
+    result = subprocess.run(["cmake", *map(str, args)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_known_answers_in_cpp(tmp_path):
+    cmake("-S", RUNTIME, "-B", tmp_path, "-DNMTOOL_WERROR=ON", "-DNMTOOL_TESTS=ON")
+    cmake("--build", tmp_path, "--parallel")
+    result = subprocess.run([tmp_path / "kat_test", RUNTIME.parent / "tests" / "data"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "portable: 3 counters, 50 elements" in result.stdout
+
+
+@pytest.mark.skipif(ORT_INCLUDE is None, reason="NMTOOL_ORT_INCLUDE names no folder with onnxruntime_c_api.h")
+def test_abi_is_the_official_one(tmp_path):
+    cmake("-S", RUNTIME, "-B", tmp_path, f"-DNMTOOL_ORT_INCLUDE={ORT_INCLUDE}")
+    cmake("--build", tmp_path, "--target", "ort_abi_check")
