@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
 
 from nmtool.errors import ModelError, UsageError
+from nmtool.soundness import all_graphs, require_data, require_order, require_sound, subgraphs
 
 ModelSource: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto | ir.Model"
 
@@ -38,13 +39,20 @@ def load(source: ModelSource) -> ir.Model:
         for graph in (model.graph, *(function.graph for function in model.functions.values())):
             ir.external_data.set_base_dir(graph, path.parent)
     for tensor in _external_tensors(model):
-        _require_data(tensor)
+        require_data(tensor)
     return model
 
 
 def to_proto(model: ir.Model) -> onnx.ModelProto:
-    """Serialize a model; external data stays in its file. Unlike `ir.to_proto`, it restores map types."""
-    proto = ir.to_proto(model)
+    """Serialize a model; external data stays in its file. Unlike `ir.to_proto`, it restores map types.
+
+    Raises:
+        ModelError: a name is not UTF-8, an attribute has no type, or the like.
+    """
+    try:
+        proto = ir.to_proto(model)
+    except ir.serde.SerdeError as error:
+        raise ModelError(f"the model cannot be serialized: {_root_cause(error)}") from error
     for leaf in _leaf_types(proto):
         if leaf.denotation.startswith(_OTHER_TYPE):
             leaf.ParseFromString(bytes.fromhex(leaf.denotation.removeprefix(_OTHER_TYPE)))
@@ -140,7 +148,7 @@ def _parse(path: Path) -> onnx.ModelProto:
 
 
 def _deserialize(proto: onnx.ModelProto, name: str) -> ir.Model:
-    _require_known_fields(proto, name)
+    require_sound(proto, name)
     if any(_is_other(leaf) for leaf in _leaf_types(proto)):
         original, proto = proto, onnx.ModelProto()
         proto.CopyFrom(original)  # the caller's stays as it is
@@ -152,31 +160,22 @@ def _deserialize(proto: onnx.ModelProto, name: str) -> ir.Model:
     try:
         model = ir.from_proto(proto)
     except Exception as error:  # the deserializer raises whatever a malformed field makes its code raise
-        reason: BaseException = error
-        while reason.__cause__ is not None:
-            reason = reason.__cause__
+        reason = _root_cause(error)
         raise ModelError(f"the graph of {name} is malformed: {reason}", hint="run onnx.checker on it") from error
-    _require_order(model, name)
+    require_order(model, name)
     return model
 
 
-def _graphs(graphs: Iterable[onnx.GraphProto]) -> Iterator[onnx.GraphProto]:
-    """The graphs and, recursively, the subgraphs of their nodes."""
-    for graph in graphs:
-        yield graph
-        yield from _subgraphs(graph.node)
-
-
-def _subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
-    for node in nodes:
-        for attribute in node.attribute:
-            yield from _graphs([*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs])
+def _root_cause(error: BaseException) -> BaseException:
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
 
 
 def _leaf_types(proto: onnx.ModelProto) -> Iterator[onnx.TypeProto]:
     """The type of every value of the model, inside sequences and optionals."""
     infos = [info for function in proto.functions for info in function.value_info]
-    graphs = [*_graphs([proto.graph]), *(g for function in proto.functions for g in _subgraphs(function.node))]
+    graphs = [*all_graphs([proto.graph]), *(g for function in proto.functions for g in subgraphs(function.node))]
     for info in (*infos, *(info for g in graphs for info in (*g.input, *g.output, *g.value_info))):
         leaf = info.type
         while (kind := leaf.WhichOneof("value")) in ("sequence_type", "optional_type"):
@@ -189,61 +188,6 @@ def _is_other(leaf: onnx.TypeProto) -> bool:
     return leaf.WhichOneof("value") not in (None, "tensor_type", "sparse_tensor_type")
 
 
-def _require_known_fields(proto: onnx.ModelProto, name: str) -> None:
-    """Nothing that onnx_ir would drop or merge in silence."""
-    if proto.training_info:
-        raise ModelError(f"{name} has training_info, which would be lost", hint="export the inference graph alone")
-    for graph in _graphs([proto.graph]):
-        if graph.sparse_initializer:
-            array = graph.sparse_initializer[0].values.name
-            raise ModelError(f"{name} has a sparse initializer, {array!r}", hint="store it as a dense tensor")
-        for node in graph.node:
-            if any(attribute.t.data_location == onnx.TensorProto.EXTERNAL for attribute in node.attribute):
-                raise ModelError(
-                    f"node {node.name or node.op_type!r} of {name} has external data, which only initializers may",
-                    hint="load and save the model with onnx to bring the data in",
-                )
-        for kind, values in (("input", graph.input), ("initializer", graph.initializer)):
-            names = [value.name for value in values]
-            if len(set(names)) < len(names) or "" in names:
-                twice = next(n for n in names if not n or names.count(n) > 1)
-                raise ModelError(f"the graph of {name} is malformed: {kind} {twice!r} is there twice or has no name")
-    identifiers = [(function.domain, function.name, function.overload) for function in proto.functions]
-    for domain, function, overload in identifiers:
-        if identifiers.count((domain, function, overload)) > 1:
-            raise ModelError(f"the graph of {name} is malformed: function '{domain}::{function}' is defined twice")
-
-
-def _require_order(model: ir.Model, name: str) -> None:
-    """Every value is defined before it is used: no cycle, no dangling name."""
-
-    def check(graph: ir.Graph, outer: set[ir.Value]) -> None:
-        defined = {*outer, *graph.inputs, *graph.initializers.values()}
-        for node in graph:
-            for value in node.inputs:
-                if value is not None and value not in defined:
-                    raise ModelError(
-                        f"node {node.name or node.op_type!r} of {name} reads {value.name!r}, "
-                        "which is not an input, an initializer or the output of an earlier node",
-                        hint="the graph has a cycle or a missing value; run onnx.checker on it",
-                    )
-            for attribute in node.attributes.values():
-                if not attribute.is_ref() and attribute.type == ir.AttributeType.GRAPH:
-                    check(attribute.as_graph(), defined)
-                elif not attribute.is_ref() and attribute.type == ir.AttributeType.GRAPHS:
-                    for subgraph in attribute.as_graphs():
-                        check(subgraph, defined)
-            defined.update(node.outputs)
-        known = {value.name for value in defined}  # by name: onnx_ir does not link outputs to outer values
-        for value in graph.outputs:
-            if value.name not in known:
-                raise ModelError(f"output {value.name!r} of {name} is not computed by any node")
-
-    check(model.graph, set())
-    for function in model.functions.values():
-        check(function.graph, set())
-
-
 def _initializer_tensors(model: ir.Model) -> list[ir.TensorProtocol]:
     values = [value for graph in model.graphs() for value in graph.initializers.values()]
     return [value.const_value for value in values if value.const_value is not None]
@@ -251,35 +195,6 @@ def _initializer_tensors(model: ir.Model) -> list[ir.TensorProtocol]:
 
 def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
     return [tensor for tensor in _initializer_tensors(model) if isinstance(tensor, ir.ExternalTensor)]
-
-
-def _require_data(tensor: ir.ExternalTensor) -> None:
-    """The file is there, is long enough, and lies in the model's folder (as onnx and onnxruntime demand)."""
-    location, file = Path(tensor.location), Path(tensor.path)
-    if location.is_absolute() or ".." in location.parts:
-        raise ModelError(
-            f"external data of {tensor.name!r} lies outside the model's folder: {location}",
-            hint="save the model again with its data file beside it",
-        )
-    if not file.is_file():
-        raise ModelError(
-            f"external data of {tensor.name!r} is missing: {file}", hint="copy the data file beside the model"
-        )
-    if not file.resolve().is_relative_to(Path(tensor.base_dir).resolve()) or file.stat().st_nlink > 1:
-        raise ModelError(
-            f"external data of {tensor.name!r} is a link out of the model's folder: {file}",
-            hint="put a copy of the data file there; onnx refuses links",
-        )
-    if tensor.length is not None and tensor.length != tensor.nbytes:
-        raise ModelError(
-            f"external data of {tensor.name!r} has {tensor.length} bytes where its shape needs {tensor.nbytes}"
-        )
-    needed = (tensor.offset or 0) + tensor.nbytes
-    if file.stat().st_size < needed:
-        raise ModelError(
-            f"external data of {tensor.name!r} is truncated: {file} has {file.stat().st_size} of {needed} bytes",
-            hint="copy the data file again",
-        )
 
 
 def _data_to_copy(tensors: list[ir.ExternalTensor], folder: Path) -> dict[Path, Path]:
