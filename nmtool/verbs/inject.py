@@ -15,7 +15,9 @@ from nmtool.model import ModelSource, digest, load, save
 from nmtool.noise import noise_model
 from nmtool.noise.base import NoiseModel, parameters
 from nmtool.ops import DOMAIN, EXACT_OPSET
+from nmtool.passes.graphs import graphs
 from nmtool.passes.inject_noise import InjectNoise, opset_of
+from nmtool.passes.noise_rewriter import NODE_PREFIX
 from nmtool.passes.report import CoverageReport
 from nmtool.passes.selection import Selection
 from nmtool.verbs.lift import lift
@@ -143,6 +145,10 @@ def _require_clean(model: ir.Model) -> None:
             f"the model uses operators of domain `{DOMAIN}`, but nmtool did not make it noisy",
             hint="rename that domain in the model",
         )
+    for graph, _ in graphs(model):
+        for node in graph:
+            if (node.name or "").startswith(NODE_PREFIX):
+                raise ModelError(f"node {node.name!r} is named like those that nmtool adds", hint="rename the node")
 
 
 def _why_nothing(report: CoverageReport) -> str:
