@@ -1,6 +1,5 @@
 """Multiply-accumulates of the matrix products of a model, from inferred shapes."""
 
-import contextlib
 import math
 
 import onnx
@@ -23,9 +22,10 @@ def infer_shapes(model: ir.Model) -> Shapes:
             bare.graph.initializers.pop(name)
             if not value.is_graph_input():
                 bare.graph.inputs.append(value)
-    proto = ir.to_proto(bare)
-    with contextlib.suppress(RuntimeError, ValueError, onnx.shape_inference.InferenceError):  # else: as declared
-        proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    try:
+        proto = onnx.shape_inference.infer_shapes(ir.to_proto(bare), data_prop=True)
+    except (RuntimeError, ValueError, onnx.shape_inference.InferenceError):  # malformed, or more than 2 GiB
+        return {}
     infos = [info for function in proto.functions for info in function.value_info]
     pending = [proto.graph]
     while pending:
