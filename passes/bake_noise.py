@@ -15,10 +15,13 @@ from nmtool.passes.inject_noise import opset_of
 from nmtool.passes.noise_rewriter import NOISY_SUFFIX
 from nmtool.passes.noisy_nodes import (
     Draw,
+    copies,
     is_primitive,
     noisy_sites,
+    parameters,
     remove_noise_functions,
     remove_noise_inputs,
+    remove_unused,
     stock_node,
     take_apart,
 )
@@ -50,7 +53,9 @@ class BakeNoise(ir.passes.InPlacePass):
         record = provenance.read(model)
         if record is None:
             return ir.passes.PassResult(model, False)
-        self._finder = ConstantFinder(opset_of(model))
+        added = parameters(model)
+        _drop_unused_originals(model)
+        self._finder = ConstantFinder(model, opset_of(model))
         self._baked: dict[ir.Value, ir.Value] = {}
         run_time: list[Site] = []
         for site in list(noisy_sites(model)):
@@ -71,11 +76,11 @@ class BakeNoise(ir.passes.InPlacePass):
                 )
             self._fix_inputs(model, record)
             InlinePass(lambda function: function.domain == DOMAIN)(model)
-            model.opset_imports.pop(DOMAIN, None)
+            RemoveUnusedNodesPass()(model)
         else:
             remove_noise_inputs(model, record.trial_input, record.scale_input)
+            remove_unused(model, added)
         remove_noise_functions(model)
-        RemoveUnusedNodesPass()(model)
         provenance.remove(model)
         return ir.passes.PassResult(model, True)
 
@@ -130,11 +135,30 @@ class BakeNoise(ir.passes.InPlacePass):
         return compute()
 
     def _fix_inputs(self, model: ir.Model, record: provenance.Provenance) -> None:
-        """Turn the inputs into constants."""
+        """Turn the inputs, or the value of a fresh trial, into constants."""
+        graph = model.graph
         fixed = {record.trial_input: np.array(self.trial, np.int64), record.scale_input: np.array(self.scale, np.float32)}
-        for value in [value for value in model.graph.inputs if value.name in fixed]:
-            model.graph.inputs.remove(value)
-            value.const_value = ir.tensor(fixed[value.name or ""], name=value.name)
+        for value in [*graph.inputs, *(output for node in graph for output in node.outputs)]:
+            if value.name not in fixed:
+                continue
+            tensor = ir.tensor(fixed[value.name], name=value.name)
+            if value.is_graph_input():
+                graph.inputs.remove(value)
+                value.const_value = tensor
+            else:
+                tensor.name = f"{value.name}::fixed"
+                constant = ir.val(tensor.name, const_value=tensor)
+                graph.register_initializer(constant)
+                value.replace_all_uses_with(constant)
+
+
+def _drop_unused_originals(model: ir.Model) -> None:
+    """Give the copies of layout operators the place of the originals, where only noisy nodes used these."""
+    for copy, original in copies(model):
+        node = original.producer()
+        if node is not None and not original.uses() and not original.is_graph_output():
+            copy.graph.remove(node, safe=True)
+            copy.node.name, copy.node.outputs[0].name = node.name, original.name
 
 
 def _constant(site: Site, tensor: ir.TensorProtocol) -> ir.Value:
