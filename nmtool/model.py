@@ -18,6 +18,7 @@ from nmtool.soundness import all_graphs, require_data, require_order, require_so
 ModelSource: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto | ir.Model"
 
 _INLINE_LIMIT = 1 << 30  # protobuf refuses 2 GiB; past half of it, payloads go to a data file
+_SMALL = 1024  # bytes up to which an array stays in the model file: runtimes want shapes and axes there
 _OTHER_TYPE = "nmtool.type:"  # begins the denotation of a stand-in for a type unknown to onnx_ir; then its bytes in hex
 
 
@@ -99,10 +100,13 @@ def save(model: ir.Model, path: str | os.PathLike[str], *, force: bool = False, 
         raise UsageError(f"the folder of the output does not exist: {path.parent}", hint="create it first")
     external = _external_tensors(model)
     data_name = f"{path.name}.data"
-    in_memory = sum(tensor.nbytes for tensor in _initializer_tensors(model) if tensor not in external)
+    tensors = _initializer_tensors(model)
+    in_memory = sum(tensor.nbytes for tensor in tensors if not isinstance(tensor, ir.ExternalTensor))
     write_data = (own_data and bool(external)) or in_memory > _INLINE_LIMIT
     copies = {} if write_data else _data_to_copy(external, path.parent)
-    written = [path.parent / data_name] if write_data else [*copies]
+    written = [*copies]
+    if write_data and any(tensor.nbytes > _SMALL for tensor in tensors):
+        written = [path.parent / data_name]
     for target in (*written, path):
         if target.exists() and not force:
             raise UsageError(f"the output exists: {target}", hint="write elsewhere, or overwrite it with --force")
@@ -122,10 +126,10 @@ def save(model: ir.Model, path: str | os.PathLike[str], *, force: bool = False, 
 
 
 def _write(model: ir.Model, path: Path, data_name: str | None) -> None:
-    """Write the model to `path`; with a `data_name`, its initializers to that file beside it."""
+    """Write the model to `path`; with a `data_name`, its larger initializers, if any, to that file beside it."""
     if data_name is not None:
         model = model.clone()
-        ir.external_data.unload_from_model(model, path.parent, data_name)
+        ir.external_data.unload_from_model(model, path.parent, data_name, size_threshold_bytes=_SMALL)
     try:
         path.write_bytes(to_proto(model).SerializeToString())
     except (ValueError, EncodeError) as error:
