@@ -7,6 +7,7 @@ carry the same noise.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 
 from nmtool.errors import ModelError
 from nmtool.passes.graphs import FullNames, sites
+
+if TYPE_CHECKING:
+    from onnx.reference import ReferenceEvaluator
 
 LAYOUT_OPS = {"Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast"}
 _RANDOM = ("Random", "Multinomial", "Bernoulli")
@@ -116,15 +120,12 @@ class ConstantFinder:
             self._evaluated[value] = ir.tensor(self._evaluate(node, value), name=value.name)
         return self._evaluated[value]
 
-    def _evaluate(self, node: ir.Node, output: ir.Value) -> NDArray:
-        from onnx.reference import ReferenceEvaluator
-
-        arrays = {value.name: self.tensor(value).numpy() for value in node.inputs if value is not None}
+    def _evaluate(self, node: ir.Node, output: ir.Value) -> NDArray[Any]:
+        arrays = {value.name or "": self.tensor(value).numpy() for value in node.inputs if value is not None}
         function = onnx.FunctionProto(domain="nmtool.constant", name="evaluate", input=list(arrays), output=[output.name])
         function.node.append(ir.serde.serialize_node(node))
-        function.opset_import.append(onnx.helper.make_opsetid("", self._opset))
         try:
-            return np.asarray(ReferenceEvaluator(function).run(None, arrays, attributes={})[0])
+            return np.asarray(_evaluator(function, self._opset).run(None, arrays, attributes={})[0])
         except Exception as error:  # the evaluator raises whatever the operator's numpy code raises
             raise ModelError(
                 f"constant {output.name!r} computed by {node.op_type} {node.name!r} cannot be evaluated: {error}",
@@ -133,6 +134,20 @@ class ConstantFinder:
 
     def _is_float(self, value: ir.Value) -> bool:
         return self.tensor(value).dtype in FLOATS
+
+
+def _evaluator(function: onnx.FunctionProto, opset: int) -> "ReferenceEvaluator":
+    """An evaluator of the first version, from `opset` on, that it implements: it lacks many an old one."""
+    from onnx.reference import ReferenceEvaluator
+
+    for version in range(opset, onnx.defs.onnx_opset_version() + 1):
+        del function.opset_import[:]
+        function.opset_import.append(onnx.helper.make_opsetid("", version))
+        try:
+            return ReferenceEvaluator(function)
+        except RuntimeError:
+            continue
+    raise NotImplementedError("onnx's reference evaluator does not implement the operator")
 
 
 def _is_layout(node: ir.Node) -> bool:

@@ -42,7 +42,6 @@ class Composite:
         inputs: inputs of the stock operator, without absent ones at the end.
         parameters: parameters of the noise.
         draws: what is applied to the array, in order.
-        sized_at_run_time: the array is an activation, and the parameters are relative to units measured at run time.
     """
 
     stock: str
@@ -50,7 +49,6 @@ class Composite:
     inputs: tuple[Value, ...]
     parameters: tuple[Value, ...]
     draws: tuple[Draw, ...]
-    sized_at_run_time: bool
 
 
 def noisy_sites(model: ir.Model) -> Iterator[Site]:
@@ -129,7 +127,6 @@ def take_apart(model: ir.Model, node: ir.Node) -> Composite:
         _trim([*node.inputs[: op.required], *node.inputs[end:]]),
         tuple(node.inputs[op.required : end - 2]),
         draws,
-        any(body.op_type.startswith("Reduce") for body in function),
     )
 
 
