@@ -13,7 +13,9 @@ from nmtool.noise.base import WeightStatistics
 _CHUNK_BYTES = 16 << 20
 
 
-def statistics(tensor: ir.TensorProtocol, name: str, channel_axis: int | None = None, groups: int = 1) -> WeightStatistics:
+def statistics(
+    tensor: ir.TensorProtocol, name: str, channel_axis: int | None = None, groups: int = 1
+) -> WeightStatistics:
     """Minimum, maximum, mean and standard deviation of a float tensor, in float64.
 
     Args:

