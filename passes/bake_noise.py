@@ -1,5 +1,8 @@
 """Freeze one sample of the noise into the weights: the pass behind `nmtool bake`."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
@@ -14,16 +17,24 @@ from nmtool.passes.graphs import Site, label, replace_node
 from nmtool.passes.inject_noise import opset_of
 from nmtool.passes.noise_rewriter import NOISY_SUFFIX
 from nmtool.passes.noisy_nodes import (
+    Composite,
     Draw,
+    copies,
     is_primitive,
     noisy_sites,
+    parameters,
     remove_noise_functions,
     remove_noise_inputs,
+    remove_unused,
     stock_node,
     take_apart,
 )
 
-_PRIMITIVES = {"GaussianNoise": gaussian_noise, "LognormalNoise": lognormal_noise, "StuckFaults": stuck_faults}
+_PRIMITIVES: dict[str, Callable[..., NDArray[Any]]] = {
+    "GaussianNoise": gaussian_noise,
+    "LognormalNoise": lognormal_noise,
+    "StuckFaults": stuck_faults,
+}
 _CHUNK = 1 << 18  # elements drawn at a time: the generator's temporaries stay in cache
 
 
@@ -50,7 +61,9 @@ class BakeNoise(ir.passes.InPlacePass):
         record = provenance.read(model)
         if record is None:
             return ir.passes.PassResult(model, False)
-        self._finder = ConstantFinder(opset_of(model))
+        added = parameters(model)
+        _drop_unused_originals(model)
+        self._finder = ConstantFinder(model, opset_of(model))
         self._baked: dict[ir.Value, ir.Value] = {}
         run_time: list[Site] = []
         for site in list(noisy_sites(model)):
@@ -58,10 +71,8 @@ class BakeNoise(ir.passes.InPlacePass):
                 continue  # went with the chain of primitives before it
             if is_primitive(site.node):
                 self._bake_primitives(site)
-            elif take_apart(model, site.node).sized_at_run_time:
+            elif not self._bake_composite(site, take_apart(model, site.node)):
                 run_time.append(site)
-            else:
-                self._bake_composite(model, site)
         if run_time:
             if not record.exact:
                 raise ModelError(
@@ -71,18 +82,18 @@ class BakeNoise(ir.passes.InPlacePass):
                 )
             self._fix_inputs(model, record)
             InlinePass(lambda function: function.domain == DOMAIN)(model)
-            model.opset_imports.pop(DOMAIN, None)
+            RemoveUnusedNodesPass()(model)
         else:
             remove_noise_inputs(model, record.trial_input, record.scale_input)
+            remove_unused(model, added)
         remove_noise_functions(model)
-        RemoveUnusedNodesPass()(model)
         provenance.remove(model)
         return ir.passes.PassResult(model, True)
 
     def _bake_primitives(self, site: Site) -> None:
         """Bake the chain of primitives that begins at the node."""
         chain = [site.node]
-        while is_primitive(following := chain[-1].outputs[0].uses()[0].node) and following.inputs[0] is chain[-1].outputs[0]:
+        while (following := _next_primitive(chain[-1])) is not None:
             chain.append(following)
         draws = tuple(Draw(n.op_type, n.attributes.get_int("draw", 0), tuple(n.inputs[1:-2])) for n in chain)
         array = site.node.inputs[0]
@@ -91,13 +102,17 @@ class BakeNoise(ir.passes.InPlacePass):
         for node in reversed(chain):
             site.graph.remove(node, safe=True)
 
-    def _bake_composite(self, model: ir.Model, site: Site) -> None:
-        parts = take_apart(model, site.node)
-        stock = stock_node(site.node, parts)
+    def _bake_composite(self, site: Site, parts: Composite) -> bool:
+        """Bake the array of a composite, unless that is an activation."""
         array = parts.inputs[parts.operand]
         assert array is not None
-        stock.replace_input_with(parts.operand, self._baked_array(site, array, parts.draws))
+        if not self._finder.is_constant(array):
+            return False
+        baked = self._baked_array(site, array, parts.draws)
+        stock = stock_node(site.node, parts)
+        stock.replace_input_with(parts.operand, baked)
         replace_node(site.graph, site.node, stock)
+        return True
 
     def _baked_array(self, site: Site, array: ir.Value, draws: tuple[Draw, ...]) -> ir.Value:
         """The constant that replaces the noisy array; one for all its users."""
@@ -118,23 +133,55 @@ class BakeNoise(ir.passes.InPlacePass):
         parameters = [[self._finder.tensor(v).numpy() for v in draw.parameters if v is not None] for draw in draws]
         seed, stream = (node.attributes.get_int(attribute, 0) for attribute in ("seed", "stream"))
 
-        def compute() -> ir.Tensor:
+        shape = ir.Shape(clean.shape.numpy())
+
+        def compute() -> ir.TensorProtocol:
             weights = np.asarray(clean.numpy())
             for draw, values in zip(draws, parameters, strict=True):
                 source = Source(seed, stream, self.trial, draw.draw)
                 weights = _apply(draw.primitive, weights, values, source, self.scale)
-            return ir.Tensor(weights, dtype=clean.dtype, shape=ir.Shape(clean.shape), name=name)
+            if isinstance(clean, ir.ExternalTensor):
+                clean.release()  # else the pages of every array stay resident
+            return ir.Tensor(weights, dtype=clean.dtype, shape=shape, name=name)
 
         if isinstance(clean, ir.ExternalTensor):
-            return ir.LazyTensor(compute, dtype=clean.dtype, shape=ir.Shape(clean.shape), name=name)
+            return ir.LazyTensor(compute, dtype=clean.dtype, shape=shape, name=name)
         return compute()
 
     def _fix_inputs(self, model: ir.Model, record: provenance.Provenance) -> None:
-        """Turn the inputs into constants."""
-        fixed = {record.trial_input: np.array(self.trial, np.int64), record.scale_input: np.array(self.scale, np.float32)}
-        for value in [value for value in model.graph.inputs if value.name in fixed]:
-            model.graph.inputs.remove(value)
-            value.const_value = ir.tensor(fixed[value.name or ""], name=value.name)
+        """Turn the inputs, or the value of a fresh trial, into constants."""
+        graph = model.graph
+        fixed: dict[str | None, NDArray[Any]] = {
+            record.trial_input: np.array(self.trial, np.int64),
+            record.scale_input: np.array(self.scale, np.float32),
+        }
+        for value in [*graph.inputs, *(output for node in graph for output in node.outputs)]:
+            if value.name not in fixed:
+                continue
+            tensor = ir.tensor(fixed[value.name], name=value.name)
+            if value.is_graph_input():
+                graph.inputs.remove(value)
+                value.const_value = tensor
+            else:
+                tensor.name = f"{value.name}::fixed"
+                constant = ir.val(tensor.name, const_value=tensor)
+                graph.register_initializer(constant)
+                value.replace_all_uses_with(constant)
+
+
+def _next_primitive(node: ir.Node) -> ir.Node | None:
+    """The primitive that takes the node's output as its array."""
+    consumers = [use.node for use in node.outputs[0].uses() if use.idx == 0 and is_primitive(use.node)]
+    return consumers[0] if consumers else None
+
+
+def _drop_unused_originals(model: ir.Model) -> None:
+    """Give the copies of layout operators the place of the originals, where only noisy nodes used these."""
+    for copy, original in copies(model):
+        node = original.producer()
+        if node is not None and not original.uses() and not original.is_graph_output():
+            copy.graph.remove(node, safe=True)
+            copy.node.name, copy.node.outputs[0].name = node.name, original.name
 
 
 def _constant(site: Site, tensor: ir.TensorProtocol) -> ir.Value:
@@ -148,7 +195,9 @@ def _constant(site: Site, tensor: ir.TensorProtocol) -> ir.Value:
     return node.outputs[0]
 
 
-def _apply(primitive: str, weights: NDArray, parameters: list[NDArray], source: Source, scale: float) -> NDArray:
+def _apply(
+    primitive: str, weights: NDArray[Any], parameters: Sequence[NDArray[Any]], source: Source, scale: float
+) -> NDArray[Any]:
     """The primitive on the whole array, a chunk at a time."""
     flat, result = weights.reshape(-1), np.empty(weights.size, weights.dtype)
     per_element = [

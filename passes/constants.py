@@ -6,8 +6,8 @@ int8 initializer). Noise belongs on the array, not behind the layout, so that we
 carry the same noise.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -15,8 +15,13 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from nmtool.errors import ModelError
+from nmtool.passes.graphs import FullNames, sites
+
+if TYPE_CHECKING:
+    from onnx.reference import ReferenceEvaluator
 
 LAYOUT_OPS = {"Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast"}
+_RANDOM = ("Random", "Multinomial", "Bernoulli")
 FLOATS = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 
 
@@ -40,13 +45,14 @@ class ConstantArray:
     Attributes:
         value: the array itself: what the noise is applied to.
         tensor: its contents.
-        root: value whose name identifies the physical array (the int8 initializer behind a DequantizeLinear).
+        name: what identifies the physical array: the full name of the value, or of the int8 initializer behind a
+            DequantizeLinear.
         layout: layout operators from the array to the operand, in order; empty when the operand is the array.
     """
 
     value: ir.Value
     tensor: ir.TensorProtocol
-    root: ir.Value
+    name: str
     layout: tuple[ir.Node, ...]
 
     def channel_axis(self, operand_axis: int | None, operand_rank: int | None) -> int | None:
@@ -63,17 +69,18 @@ class ConstantArray:
         return axis if axis is None else axis % max(len(self.tensor.shape), 1)
 
 
-@dataclass
 class ConstantFinder:
-    """Finds and evaluates constants of one model; remembers what it evaluated.
+    """Finds and evaluates constants of one model; remembers what it evaluated."""
 
-    Attributes:
-        opset: opset of ai.onnx, for evaluating constant expressions.
-    """
-
-    opset: int
-    _constant: dict[ir.Value, bool] = field(default_factory=dict)
-    _evaluated: dict[ir.Value, ir.TensorProtocol] = field(default_factory=dict)
+    def __init__(self, model: ir.Model, opset: int) -> None:
+        """Find the constants of `model`; `opset`, of ai.onnx, is for evaluating constant expressions."""
+        self.full_name = FullNames(model)
+        self._opset = opset
+        self._computed: set[ir.Value] = set()
+        self._evaluated: dict[ir.Value, ir.TensorProtocol] = {}
+        for site in sites(model):  # in order, so that a node comes after those that compute its inputs
+            if self._computes_constant(site.node):
+                self._computed.update(site.node.outputs)
 
     def find(self, operand: ir.Value) -> ConstantArray | None:
         """The array behind the operand, or None when the operand is not constant."""
@@ -87,24 +94,17 @@ class ConstantFinder:
                 break
             layout.insert(0, node)
             value = source
-        return ConstantArray(value, self.tensor(value), _root(value), tuple(layout))
+        return ConstantArray(value, self.tensor(value), self.full_name(_root(value)), tuple(layout))
 
     def is_constant(self, value: ir.Value) -> bool:
         """Whether the value is known without running the model; defaults of graph inputs count as known."""
-        if value not in self._constant:
-            self._constant[value] = self._compute_is_constant(value)
-        return self._constant[value]
+        return value in self._computed or (value.is_initializer() and value.const_value is not None)
 
-    def _compute_is_constant(self, value: ir.Value) -> bool:
-        if value.is_initializer():
-            return value.const_value is not None
-        node = value.producer()
-        if node is None or node.domain not in ("", "ai.onnx"):
+    def _computes_constant(self, node: ir.Node) -> bool:
+        if node.domain or node.op_type.startswith(_RANDOM) or any(_is_open(a) for a in node.attributes.values()):
             return False
-        if node.op_type == "Constant":
-            return not any(attribute.is_ref() for attribute in node.attributes.values())
-        inputs = [i for i in node.inputs if i is not None]
-        return bool(inputs) and not _has_subgraph_or_reference(node) and all(self.is_constant(i) for i in inputs)
+        inputs = [value for value in node.inputs if value is not None]
+        return node.op_type == "Constant" or (bool(inputs) and all(self.is_constant(value) for value in inputs))
 
     def tensor(self, value: ir.Value) -> ir.TensorProtocol:
         """Contents of a constant value.
@@ -120,15 +120,12 @@ class ConstantFinder:
             self._evaluated[value] = ir.tensor(self._evaluate(node, value), name=value.name)
         return self._evaluated[value]
 
-    def _evaluate(self, node: ir.Node, output: ir.Value) -> NDArray:
-        from onnx.reference import ReferenceEvaluator
-
-        arrays = {value.name: self.tensor(value).numpy() for value in node.inputs if value is not None}
+    def _evaluate(self, node: ir.Node, output: ir.Value) -> NDArray[Any]:
+        arrays = {value.name or "": self.tensor(value).numpy() for value in node.inputs if value is not None}
         function = onnx.FunctionProto(domain="nmtool.constant", name="evaluate", input=list(arrays), output=[output.name])
         function.node.append(ir.serde.serialize_node(node))
-        function.opset_import.append(onnx.helper.make_opsetid("", self.opset))
         try:
-            return np.asarray(ReferenceEvaluator(function).run(None, arrays, attributes={})[0])
+            return np.asarray(_evaluator(function, self._opset).run(None, arrays, attributes={})[0])
         except Exception as error:  # the evaluator raises whatever the operator's numpy code raises
             raise ModelError(
                 f"constant {output.name!r} computed by {node.op_type} {node.name!r} cannot be evaluated: {error}",
@@ -139,8 +136,22 @@ class ConstantFinder:
         return self.tensor(value).dtype in FLOATS
 
 
+def _evaluator(function: onnx.FunctionProto, opset: int) -> "ReferenceEvaluator":
+    """An evaluator of the first version, from `opset` on, that it implements: it lacks many an old one."""
+    from onnx.reference import ReferenceEvaluator
+
+    for version in range(opset, onnx.defs.onnx_opset_version() + 1):
+        del function.opset_import[:]
+        function.opset_import.append(onnx.helper.make_opsetid("", version))
+        try:
+            return ReferenceEvaluator(function)
+        except RuntimeError:
+            continue
+    raise NotImplementedError("onnx's reference evaluator does not implement the operator")
+
+
 def _is_layout(node: ir.Node) -> bool:
-    return node.domain in ("", "ai.onnx") and node.op_type in LAYOUT_OPS
+    return not node.domain and node.op_type in LAYOUT_OPS
 
 
 def _root(value: ir.Value) -> ir.Value:
@@ -151,7 +162,6 @@ def _root(value: ir.Value) -> ir.Value:
     return value
 
 
-def _has_subgraph_or_reference(node: ir.Node) -> bool:
-    graph_types: Sequence[ir.AttributeType] = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
-    random = node.op_type.startswith(("Random", "Multinomial", "Bernoulli"))
-    return random or any(a.is_ref() or a.type in graph_types for a in node.attributes.values())
+def _is_open(attribute: ir.Attr) -> bool:
+    """Whether its value is not known here: a reference to an attribute of a function, or a subgraph."""
+    return attribute.is_ref() or attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)

@@ -20,12 +20,15 @@ class CallWeights:
     Attributes:
         arrays: indices of the parameters that only analog operators use, as arrays.
         mixed: index -> label of another operator that also uses the parameter, so it cannot be perturbed at the call.
-        users: labels of the analog nodes inside the function that take such a parameter.
     """
 
     arrays: set[int] = field(default_factory=set)
     mixed: dict[int, str] = field(default_factory=dict)
-    users: dict[int, list[str]] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> list[int]:
+        """Indices of all parameters that reach an analog operator."""
+        return sorted({*self.arrays, *self.mixed})
 
 
 def call_weights(model: ir.Model) -> dict[ir.OperatorIdentifier, CallWeights]:
@@ -52,8 +55,6 @@ def _analyze(function: ir.Function, known: dict[ir.OperatorIdentifier, CallWeigh
             result.mixed[index] = other[0]
         elif analog:
             result.arrays.add(index)
-        if analog:
-            result.users[index] = analog
     return result
 
 

@@ -15,7 +15,7 @@ class Site:
         graph: the graph, subgraph or body of a function that it is in.
         function: the model-local function that holds it, or None in the main graph and its subgraphs.
         path: prefix of the names of values of this graph: "" in the main graph, "owner/attribute/" in a subgraph of the
-            node whose first output is `owner`, "domain::name/" in a function.
+            node whose first named output is `owner`, "domain::name/" in a function.
     """
 
     node: ir.Node
@@ -46,7 +46,12 @@ def _walk(graph: ir.Graph, function: ir.Function | None, path: str) -> Iterator[
     for node in list(graph):
         yield Site(node, graph, function, path)
         for name, subgraph in _subgraphs(node):
-            yield from _walk(subgraph, function, f"{path}{node.outputs[0].name}/{name}/")
+            yield from _walk(subgraph, function, _subgraph_path(path, node, name))
+
+
+def _subgraph_path(path: str, node: ir.Node, attribute: str) -> str:
+    owner = next((output.name for output in node.outputs if output.name), "")
+    return f"{path}{owner}/{attribute}/"
 
 
 def _subgraphs(node: ir.Node) -> Iterator[tuple[str, ir.Graph]]:
@@ -67,7 +72,7 @@ def graphs(model: ir.Model) -> Iterator[tuple[ir.Graph, str]]:
         yield function.graph, function_path(function)
     for site in sites(model):
         for name, subgraph in _subgraphs(site.node):
-            yield subgraph, f"{site.path}{site.node.outputs[0].name}/{name}/"
+            yield subgraph, _subgraph_path(site.path, site.node, name)
 
 
 def value_names(model: ir.Model) -> set[str]:
@@ -78,6 +83,18 @@ def value_names(model: ir.Model) -> set[str]:
         names.update(graph.initializers)
         names.update(output.name or "" for node in graph for output in node.outputs)
     return names
+
+
+class FullNames:
+    """Names of values that are unique in the whole model: with the path of their graph."""
+
+    def __init__(self, model: ir.Model) -> None:
+        """Remember the path of every graph of the model."""
+        self._paths = {id(graph): path for graph, path in graphs(model)}
+
+    def __call__(self, value: ir.Value) -> str:
+        """The path of the value's graph and its name."""
+        return f"{self._paths[id(graph_of(value))]}{value.name}"
 
 
 def graph_of(value: ir.Value) -> ir.Graph | None:
@@ -92,4 +109,5 @@ def replace_node(graph: ir.Graph, old: ir.Node, new: ir.Node) -> None:
     for before, after in zip(old.outputs, new.outputs, strict=True):
         after.doc_string = before.doc_string
         after.metadata_props.update(before.metadata_props)
+        after.meta.update(before.meta)
     ir.convenience.replace_nodes_and_values(graph, old, [old], [new], old.outputs, new.outputs)

@@ -1,5 +1,6 @@
 """Put noise on the weights of a model: the pass behind `nmtool inject`."""
 
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
@@ -9,7 +10,8 @@ from nmtool.ops.analog import ANALOG_OPS
 from nmtool.passes.constants import ConstantArray
 from nmtool.passes.coverage import Candidate, Coverage, op_label
 from nmtool.passes.graphs import label
-from nmtool.passes.macs import Shapes, count_dynamic_macs, count_macs, infer_shapes
+from nmtool.passes.inference import Inference
+from nmtool.passes.macs import count_macs
 from nmtool.passes.noise_rewriter import NoiseRewriter
 from nmtool.passes.report import CoverageReport, NodeReport
 from nmtool.passes.selection import Selection
@@ -64,29 +66,28 @@ class InjectNoise(ir.passes.InPlacePass):
         self.report = CoverageReport()
         self.trial_input: str | None = None
         self.scale_input: str | None = None
+        self._sizes: dict[ir.Value, _Size] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrite the model and fill `report`."""
         opset = opset_of(model)
         coverage = Coverage(model, self.noise, self.dynamic, opset)
-        findings = list(coverage.findings())
-        candidates = [finding for finding in findings if isinstance(finding, Candidate)]
-        skipped = self._skipped(candidates)
-        shapes = infer_shapes(model)
+        candidates = list(coverage.candidates())
+        skipped = self._skipped([candidate for candidate in candidates if not candidate.digital])
         self.report = CoverageReport()
+        self._sizes = {}
         chosen: list[tuple[Candidate, WeightStatistics | None]] = []
-        for finding in findings:
-            if isinstance(finding, NodeReport):
-                self.report.nodes.append(finding)
-                continue
-            entry, weights = self._size(finding, skipped.get(finding.site.node), shapes)
+        for candidate in candidates:
+            reason = candidate.digital or skipped.get(candidate.site.node, "")
+            entry = _entry(candidate, reason, coverage.inference)
+            weights = self._size(candidate, entry)
             self.report.nodes.append(entry)
             if entry.status == "noisy":
-                chosen.append((finding, weights))
-        roots = {finding.array.root for finding in candidates if finding.array}
-        self.report.other_weights, self.report.other_ops = coverage.other_weights(roots)
+                chosen.append((candidate, weights))
+        arrays = {entry.array for entry in self.report.nodes}
+        self.report.other_weights, self.report.other_ops = coverage.other_weights(arrays)
         if chosen:
-            rewriter = NoiseRewriter(model, self.noise, self.seed, opset, self.fresh)
+            rewriter = NoiseRewriter(model, self.noise, self.seed, opset, self.fresh, coverage.inference)
             for candidate, weights in chosen:
                 rewriter.rewrite(candidate, weights)
             rewriter.finish()
@@ -105,49 +106,75 @@ class InjectNoise(ir.passes.InPlacePass):
         }
         return {node: reason for node, reason in reasons.items() if reason}
 
-    def _size(
-        self, candidate: Candidate, skip: str | None, shapes: Shapes
-    ) -> tuple[NodeReport, WeightStatistics | None]:
-        """The report of a candidate, and the statistics that size its noise (None at run time)."""
-        node, array = candidate.site.node, candidate.array
-        entry = NodeReport(label(node), op_label(node), "digital" if skip else "noisy", skip or "")
+    def _size(self, candidate: Candidate, entry: NodeReport) -> WeightStatistics | None:
+        """Complete the report of a noisy candidate; the statistics that size its noise (None at run time)."""
+        array = candidate.array
+        if entry.status == "digital":
+            return None
         if array is None:
-            entry.macs = count_dynamic_macs(node, shapes)
-            if not skip:
-                entry.reason = "activations; the noise is sized at run time"
-            return entry, None
-        entry.array = array.root.name or ""
-        entry.shape = tuple(int(d) for d in array.tensor.shape)
-        entry.weights = array.tensor.size
-        entry.macs = count_macs(node, candidate.operand, array.tensor.size, shapes)
-        if skip:
-            return entry, None
-        whole = statistics(array.tensor, entry.array)
-        weights = self._channels(candidate, array, entry) or whole
-        sigma = self.noise.sigma(weights)
-        entry.sigma = sigma
+            entry.reason = "activations; the noise is sized at run time"
+            return None
+        if array.value not in self._sizes:  # an array is written once, so its first use decides
+            self._sizes[array.value] = self._measure(candidate, array)
+        size = self._sizes[array.value]
+        sigma = self.noise.sigma(size.weights)
+        entry.sigma, entry.reason = sigma, size.remark
         if sigma == 0 and self.noise.eta > 0:
             entry.status, entry.reason = "digital", "its noise would be zero: the weights are all equal"
         elif sigma is not None:
             entry.sigma_range, entry.sigma_max, entry.sigma_std = (
-                float(sigma / whole.unit(unit)) if whole.unit(unit) > 0 else None for unit in ("range", "max", "std")
+                float(sigma / size.whole.unit(unit)) if size.whole.unit(unit) > 0 else None
+                for unit in ("range", "max", "std")
             )
-        return entry, weights
+        return size.weights
 
-    def _channels(self, candidate: Candidate, array: ConstantArray, entry: NodeReport) -> WeightStatistics | None:
-        """Statistics per output channel, or None where the whole array is the unit."""
+    def _measure(self, candidate: Candidate, array: ConstantArray) -> "_Size":
+        whole = statistics(array.tensor, array.name)
         if not self.per_channel or len(array.tensor.shape) < 2:
-            return None
+            return _Size(whole, whole)
         node = candidate.site.node
         op = ANALOG_OPS.get((node.domain, node.op_type))
         operand = node.inputs[candidate.operand]
         rank = len(operand.shape) if operand is not None and operand.shape is not None else None
         axis = array.channel_axis(op.channel_axis(node, candidate.operand) if op else None, rank)
-        if axis is None:
-            entry.reason = "per array: its output channels are not an axis of the array"
-            return None
-        groups = node.attributes.get_int("group", 1) if node.op_type == "ConvTranspose" else 1
-        return statistics(array.tensor, entry.array, axis, groups)
+        groups = _groups(node, array)
+        if axis is None or (groups > 1 and array.layout):
+            return _Size(whole, whole, "per array: its output channels are not an axis of the array")
+        return _Size(whole, statistics(array.tensor, array.name, axis, groups))
+
+
+@dataclass(frozen=True)
+class _Size:
+    """What sizes the noise of an array.
+
+    Attributes:
+        whole: statistics of the whole array, for the report.
+        weights: statistics that size the noise, of the whole array or per channel.
+        remark: why they are not per channel although that was asked for.
+    """
+
+    whole: WeightStatistics
+    weights: WeightStatistics
+    remark: str = ""
+
+
+def _groups(node: ir.Node, array: ConstantArray) -> int:
+    """In how many groups that share no output channel the first axis of the array falls."""
+    if node.op_type == "ConvTranspose":
+        return node.attributes.get_int("group", 1)
+    return int(array.tensor.shape[0]) if node.op_type in ("LSTM", "GRU", "RNN") else 1  # the directions
+
+
+def _entry(candidate: Candidate, reason: str, inference: Inference) -> NodeReport:
+    """The report of a candidate that stays digital for `reason`, or is noisy."""
+    node, array = candidate.site.node, candidate.array
+    entry = NodeReport(label(node), op_label(node), "digital" if reason else "noisy", reason)
+    entry.macs = count_macs(node, candidate.operand, inference)
+    if array is not None:
+        entry.array = array.name
+        entry.shape = tuple(int(d) for d in array.tensor.shape)
+        entry.weights = array.tensor.size
+    return entry
 
 
 def opset_of(model: ir.Model) -> int:

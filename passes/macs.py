@@ -3,79 +3,59 @@
 import math
 
 import onnx_ir as ir
-from onnx_ir.passes.common import ShapeInferencePass
 
-from nmtool.passes.graphs import graphs
+from nmtool.passes.inference import Inference, Shape
 
-Shapes = dict[str, tuple[int | None, ...]]
-
-
-def infer_shapes(model: ir.Model) -> Shapes:
-    """Shapes of all values whose rank is known, by name; a dimension that is not a number is None."""
-    inferred = ShapeInferencePass()(model.clone()).model
-    shapes: Shapes = {}
-    for graph, _ in graphs(inferred):
-        values = [*graph.inputs, *graph.initializers.values(), *(o for node in graph for o in node.outputs)]
-        for value in values:
-            if value.shape is not None and value.name:
-                shapes[value.name] = tuple(d if isinstance(d, int) and d >= 0 else None for d in value.shape)
-    return shapes
+_CONVOLUTIONS = {"Conv": 1, "FusedConv": 1, "DeformConv": 1, "ConvInteger": 1, "QLinearConv": 3}
+_PRODUCTS = {
+    *("MatMul", "Gemm", "FusedMatMul", "FusedGemm", "QGemm", "QLinearMatMul"),
+    *("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
+}
+_RECURRENT = {"LSTM", "GRU", "RNN"}
 
 
-def count_macs(node: ir.Node, operand: int, weights: int, shapes: Shapes) -> int | None:
-    """Multiply-accumulates of one inference with the array on `operand`.
+def count_macs(node: ir.Node, operand: int, inference: Inference) -> int | None:
+    """Multiply-accumulates of one inference; None where they are not known.
 
-    A leading dimension that is not a number (the batch) counts as 1; None where another dimension is not known.
+    A batch dimension that is not a number counts as 1.
 
     Args:
         node: the stock node.
-        operand: which input is the array.
-        weights: number of elements of the array.
-        shapes: of infer_shapes.
+        operand: which input is the array; the arrays of a recurrent operator are counted one by one.
+        inference: the shapes.
     """
-    first, output = _shape(node.inputs[0], shapes), _shape(node.outputs[0], shapes)
-    if node.op_type in ("Conv", "FusedConv"):
-        return _times(weights, output, slice(2, None), batch=output)
+
+    def shape(index: int) -> Shape | None:
+        return inference.shape(node.inputs[index]) if index < len(node.inputs) else None
+
+    output = inference.shape(node.outputs[0])
+    first = shape(0)
+    if node.op_type == "Gather":
+        return 0
+    if node.op_type in _CONVOLUTIONS:
+        return _count(shape(_CONVOLUTIONS[node.op_type]), output and (*output[:1], *output[2:]))
     if node.op_type == "ConvTranspose":
-        return _times(weights, first, slice(2, None), batch=first)
-    if node.op_type in ("LSTM", "GRU", "RNN"):
-        return _times(weights, first, slice(0, 2))
-    if node.op_type == "Attention":
-        return None if first is None else _product(weights, first[:-1])
-    if node.op_type in ("MatMul", "Gemm", "FusedMatMul", "FusedGemm"):
-        array = _shape(node.inputs[operand], shapes)
-        if array is None or output is None:
-            return None
-        transposed = bool(node.attributes.get_int("transA" if operand == 0 else "transB", 0))
-        axis = -1 if len(array) == 1 or (operand == 0) != transposed else -2
-        return None if array[axis] is None else _product(array[axis] or 0, output)
+        return _count(shape(1), first and (*first[:1], *first[2:]))
+    if node.op_type in _RECURRENT:  # [sequence, batch, input], or the batch first with layout 1
+        batch_first = node.attributes.get_int("layout", 0) == 1
+        return _count(shape(operand), first and (first[:2] if batch_first else (first[1], first[0])))
+    if node.op_type in ("Attention", "QAttention") and node.domain:
+        return _count(shape(1), first and first[:-1])
+    if node.op_type == "MatMulNBits":
+        return _count((node.attributes.get_int("K", 0),), output)
+    if node.op_type in _PRODUCTS:
+        return _count(_depth(first, -2 if node.attributes.get_int("transA", 0) else -1), output)
     return None
 
 
-def count_dynamic_macs(node: ir.Node, shapes: Shapes) -> int | None:
-    """Multiply-accumulates of a product of two activations."""
-    first, output = _shape(node.inputs[0], shapes), _shape(node.outputs[0], shapes)
-    if first is None or output is None or first[-1] is None:
+def _depth(left: Shape | None, axis: int) -> Shape | None:
+    """How many products each output of a matrix product sums."""
+    return None if not left else (left[-1 if len(left) == 1 else axis],)
+
+
+def _count(array: Shape | None, uses: Shape | None) -> int | None:
+    """The number of elements of the array times how often each is used; the batch comes first in `uses`."""
+    if array is None or uses is None:
         return None
-    return _product(first[-1], output)
-
-
-def _shape(value: ir.Value | None, shapes: Shapes) -> tuple[int | None, ...] | None:
-    if value is None:
-        return None
-    if value.const_value is not None:
-        return tuple(int(d) for d in value.const_value.shape)
-    return shapes.get(value.name or "")
-
-
-def _times(
-    weights: int, shape: tuple[int | None, ...] | None, part: slice, batch: tuple[int | None, ...] | None = None
-) -> int | None:
-    if shape is None:
-        return None
-    return _product(weights, ((batch[0],) if batch else ()) + shape[part])
-
-
-def _product(weights: int, dimensions: tuple[int | None, ...]) -> int | None:
-    known = tuple(1 if k == 0 and d is None else d for k, d in enumerate(dimensions))
-    return None if any(d is None for d in known) else weights * math.prod(d for d in known if d is not None)
+    known = [*array, *(1 if k == 0 and d is None else d for k, d in enumerate(uses))]
+    return None if None in known else math.prod(d for d in known if d is not None)

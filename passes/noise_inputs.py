@@ -8,6 +8,8 @@ import onnx_ir as ir
 from nmtool.passes.graphs import sites, value_names
 
 TRIAL, SCALE = "noise_trial", "noise_scale"
+ARGUMENTS = "nmtool.arguments"
+"""Metadata of a call that left out optional inputs at the end, which must now be there: how many it gave."""
 _BASE = "nmtool::trial_base"
 
 
@@ -78,6 +80,8 @@ class NoiseInputs:
         for site in sites(self.model):
             if site.node.op_identifier() == function.identifier():
                 outer = self.values(site.function)
+                if len(site.node.inputs) < formal:
+                    site.node.metadata_props[ARGUMENTS] = str(len(site.node.inputs))
                 site.node.resize_inputs(formal + 2)
                 site.node.replace_input_with(formal, outer[0])
                 site.node.replace_input_with(formal + 1, outer[1])

@@ -16,9 +16,10 @@ from nmtool.ops.composites import (
     parameter_names,
 )
 from nmtool.ops.primitives import primitive_functions
-from nmtool.passes.constants import ConstantArray
+from nmtool.passes.constants import FLOATS, ConstantArray
 from nmtool.passes.coverage import Candidate
-from nmtool.passes.graphs import graph_of, graphs, replace_node, value_names
+from nmtool.passes.graphs import FullNames, graph_of, replace_node, value_names
+from nmtool.passes.inference import Inference
 from nmtool.passes.noise_inputs import NoiseInputs, free_name
 
 NOISY_SUFFIX = "::noisy"
@@ -32,29 +33,33 @@ FUNCTIONS_IR_VERSION = 8
 class NoiseRewriter:
     """Rewrites the candidates of one model; `finish` completes it."""
 
-    def __init__(self, model: ir.Model, noise: NoiseModel, seed: int, opset: int, fresh: bool) -> None:
+    def __init__(
+        self, model: ir.Model, noise: NoiseModel, seed: int, opset: int, fresh: bool, inference: Inference
+    ) -> None:
         """Start rewriting `model`, of opset `opset` of ai.onnx."""
         self.inputs = NoiseInputs(model, fresh)
         self._model = model
         self._stages = noise.stages()
         self._seed = seed
         self._opset = opset
-        self._taken = value_names(model)
-        self._paths = {id(graph): path for graph, path in graphs(model)}
+        self._inference = inference
+        self._source_names = value_names(model)
+        self._taken = set(self._source_names)
+        self._full_name = FullNames(model)
         self._composites: dict[tuple[object, ...], ir.Function] = {}
         self._noisy: dict[ir.Value, ir.Value] = {}
-        self._parameters: dict[tuple[object, ...], list[ir.Value]] = {}
+        self._parameters: dict[object, list[ir.Value]] = {}
         self._heads: dict[int, tuple[ir.Graph, list[ir.Node]]] = {}
 
     def rewrite(self, candidate: Candidate, weights: WeightStatistics | None) -> None:
         """Make the candidate's operand noisy; `weights` size the noise (None: at run time)."""
         node, array = candidate.site.node, candidate.array
         if array is None:
-            self._replace(candidate, self._dynamic_function(), self._dynamic_parameters(candidate), node.inputs[1])
+            self._replace(candidate, self._dynamic_function(), self._dynamic_parameters(candidate))
         elif self._fits_composite(candidate, array):
             assert weights is not None
             parameters = self._array_parameters(candidate, array, weights)
-            self._replace(candidate, self._composite(node, candidate.operand), parameters, array.root, array)
+            self._replace(candidate, self._composite(node, candidate.operand), parameters)
         else:
             assert weights is not None
             noisy = self._perturbed(candidate, array, weights)
@@ -87,7 +92,6 @@ class NoiseRewriter:
         for function in self._model.functions.values():
             if any(node.domain == DOMAIN for node in function.all_nodes()):
                 function.opset_imports[DOMAIN] = VERSION
-                function.opset_imports.setdefault("", self._opset)
 
     def _fits_composite(self, candidate: Candidate, array: ConstantArray) -> bool:
         """A composite needs the array as its operand, in the same graph (else a Loop would draw it at every turn)."""
@@ -101,14 +105,7 @@ class NoiseRewriter:
             and not any(attribute.is_ref() for attribute in node.attributes.values())
         )
 
-    def _replace(
-        self,
-        candidate: Candidate,
-        function: ir.Function,
-        parameters: list[ir.Value],
-        named: ir.Value | None,
-        array: ConstantArray | None = None,
-    ) -> None:
+    def _replace(self, candidate: Candidate, function: ir.Function, parameters: list[ir.Value]) -> None:
         """Replace the node by a call of a composite; node and value names stay."""
         node = candidate.site.node
         op = ANALOG_OPS["", node.op_type]
@@ -119,7 +116,7 @@ class NoiseRewriter:
             DOMAIN,
             function.name,
             [*node.inputs[: op.required], *parameters, trial, scale, *optional],
-            [*node.attributes.values(), *self._noise_attributes(named, array)],
+            [*node.attributes.values(), *self._noise_attributes(candidate)],
             name=node.name,
             doc_string=node.doc_string,
             metadata_props=dict(node.metadata_props),
@@ -140,7 +137,7 @@ class NoiseRewriter:
                 DOMAIN,
                 stage.primitive,
                 [value, *parameters[:count], trial, scale],
-                [*self._noise_attributes(array.root, array), ir.AttrInt64("draw", draw)],
+                [*self._noise_attributes(candidate), ir.AttrInt64("draw", draw)],
                 name=f"{NODE_PREFIX}{stem}",
                 outputs=[self._value_like(stem, array.value)],
             )
@@ -173,15 +170,14 @@ class NoiseRewriter:
     ) -> list[ir.Value]:
         """The noise parameters of the array as values that the node can see."""
         arrays = [parameter.resolve(weights) for stage in self._stages for parameter in stage.parameters]
-        key = (array.value, *(a.shape for a in arrays))
-        if key not in self._parameters:
+        if array.value not in self._parameters:
             names = [f"{array.value.name}::{name}" for name in parameter_names(self._stages)]
-            self._parameters[key] = self._constants(candidate, names, arrays)
-        return self._parameters[key]
+            self._parameters[array.value] = self._constants(candidate, names, arrays)
+        return self._parameters[array.value]
 
     def _dynamic_parameters(self, candidate: Candidate) -> list[ir.Value]:
         """The noise parameters relative to units that the composite measures at run time."""
-        key = (None, candidate.site.function and candidate.site.function.identifier())
+        key = candidate.site.function and candidate.site.function.identifier()
         if key not in self._parameters:
             stage = self._stages[0]
             names = [f"nmtool::{name}" for name in PARAMETER_NAMES[stage.primitive]]
@@ -219,22 +215,32 @@ class NoiseRewriter:
         return self._heads.setdefault(id(graph), (graph, []))[1]
 
     def _value_like(self, name: str, like: ir.Value) -> ir.Value:
-        """A value of the same shape and type, under a name that must be free."""
-        if name in self._taken:
+        """A value of the same shape and type, under a name that the source model must not have.
+
+        It may be given twice: where sibling subgraphs or functions have values of the same name.
+        """
+        if name in self._source_names:
             raise ModelError(f"the model already has a value named {name!r}", hint="rename that value")
-        self._taken.add(name)
         return ir.val(name, like.dtype, like.shape.copy() if like.shape is not None else None)
 
-    def _noise_attributes(self, named: ir.Value | None, array: ConstantArray | None) -> list[ir.Attr]:
-        """The stream is that of the physical array: `named`, with the path of its graph."""
-        assert named is not None
-        path = self._paths[id(graph_of(named))]
-        dtype = array.tensor.dtype if array is not None else (named.dtype or ir.DataType.FLOAT)
+    def _noise_attributes(self, candidate: Candidate) -> list[ir.Attr]:
+        """The stream is that of the physical array, or of the activation that is written to one."""
+        array, activation = candidate.array, candidate.site.node.inputs[candidate.operand]
+        if array is not None:
+            name, dtype = array.name, array.tensor.dtype
+        else:
+            assert activation is not None
+            name, dtype = self._full_name(activation), self._inference.dtype(activation) or self._float_type()
         return [
             ir.AttrInt64("seed", self._seed),
-            ir.AttrInt64("stream", stream_of(f"{path}{named.name}")),
+            ir.AttrInt64("stream", stream_of(name)),
             ir.AttrInt64("dtype", dtype.value),
         ]
+
+    def _float_type(self) -> ir.DataType:
+        """The floating-point type that the model computes in: for activations that inference cannot type."""
+        dtypes = [value.dtype for value in self._model.graph.inputs]
+        return next((dtype for dtype in dtypes if dtype in FLOATS), ir.DataType.FLOAT)
 
     def _composite(self, node: ir.Node, operand: int) -> ir.Function:
         """The composite for the node, one per operator, operand and set of given attributes."""

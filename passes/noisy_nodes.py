@@ -11,6 +11,8 @@ from nmtool.ops import DOMAIN
 from nmtool.ops.analog import ANALOG_OPS
 from nmtool.ops.composites import NOISE_ATTRIBUTES
 from nmtool.passes.graphs import Site, label, sites
+from nmtool.passes.noise_inputs import ARGUMENTS
+from nmtool.passes.noise_rewriter import NODE_PREFIX, NOISY_SUFFIX
 
 Value = ir.Value | None
 
@@ -40,7 +42,6 @@ class Composite:
         inputs: inputs of the stock operator, without absent ones at the end.
         parameters: parameters of the noise.
         draws: what is applied to the array, in order.
-        sized_at_run_time: the array is an activation, and the parameters are relative to units measured at run time.
     """
 
     stock: str
@@ -48,7 +49,6 @@ class Composite:
     inputs: tuple[Value, ...]
     parameters: tuple[Value, ...]
     draws: tuple[Draw, ...]
-    sized_at_run_time: bool
 
 
 def noisy_sites(model: ir.Model) -> Iterator[Site]:
@@ -56,6 +56,37 @@ def noisy_sites(model: ir.Model) -> Iterator[Site]:
     for site in sites(model):
         if site.node.domain == DOMAIN and (site.function is None or site.function.domain != DOMAIN):
             yield site
+
+
+def is_added(node: ir.Node) -> bool:
+    """Whether inject added the node (a primitive, a parameter, a copy of a layout operator), rather than changed it."""
+    return (node.name or "").startswith(NODE_PREFIX)
+
+
+def copies(model: ir.Model) -> Iterator[tuple[Site, ir.Value]]:
+    """The copies of layout operators that inject made, last first, and the outputs of the originals."""
+    found = list(sites(model))
+    originals = {(id(site.graph), output.name): output for site in found for output in site.node.outputs}
+    for site in reversed(found):
+        name = site.node.outputs[0].name or ""
+        if is_added(site.node) and site.node.domain != DOMAIN and name.endswith(NOISY_SUFFIX):
+            yield site, originals[id(site.graph), name.removesuffix(NOISY_SUFFIX)]
+
+
+def parameters(model: ir.Model) -> list[ir.Value]:
+    """What the nodes that inject changed or added take as inputs, among it all initializers that inject added."""
+    nodes = [site.node for site in sites(model) if site.node.domain == DOMAIN or is_added(site.node)]
+    return list(dict.fromkeys(value for node in nodes for value in node.inputs if value is not None))
+
+
+def remove_unused(model: ir.Model, parameters: Sequence[ir.Value]) -> None:
+    """Remove the added nodes, and those of the parameters, that nothing uses any more."""
+    for site in reversed([site for site in sites(model) if is_added(site.node)]):
+        if not any(output.uses() for output in site.node.outputs):
+            site.graph.remove(site.node, safe=True)
+    for value in parameters:
+        if value.is_initializer() and not value.uses() and not value.is_graph_input() and "::" in (value.name or ""):
+            model.graph.initializers.pop(value.name or "", None)
 
 
 def is_primitive(node: ir.Node) -> bool:
@@ -70,12 +101,12 @@ def take_apart(model: ir.Model, node: ir.Node) -> Composite:
         ModelError: the model holds no such function.
     """
     function = model.functions.get((DOMAIN, node.op_type, ""))
-    if function is None:
+    stock = function.graph[-1] if function is not None and len(function) else None
+    if function is None or stock is None or ("", stock.op_type) not in ANALOG_OPS:
         raise ModelError(
-            f"node {label(node)!r} is a {DOMAIN}::{node.op_type}, which the model does not define",
-            hint="another tool removed the functions: inject the source model again",
+            f"node {label(node)!r} is a {DOMAIN}::{node.op_type}, which the model does not define as nmtool does",
+            hint="another tool removed or changed the functions: inject the source model again",
         )
-    stock = function.graph[-1]
     op = ANALOG_OPS["", stock.op_type]
     optional = len(op.inputs) - op.required
     given = dict(zip(function.inputs, node.inputs, strict=False))
@@ -88,7 +119,7 @@ def take_apart(model: ir.Model, node: ir.Node) -> Composite:
         for body in function
         if body.domain == DOMAIN
     )
-    end = len(node.inputs) - optional
+    end = len(function.inputs) - optional
     operand = next(k for k, value in enumerate(stock.inputs) if value is not None and value.producer() is not None)
     return Composite(
         stock.op_type,
@@ -96,7 +127,6 @@ def take_apart(model: ir.Model, node: ir.Node) -> Composite:
         _trim([*node.inputs[: op.required], *node.inputs[end:]]),
         tuple(node.inputs[op.required : end - 2]),
         draws,
-        any(body.op_type.startswith("Reduce") for body in function),
     )
 
 
@@ -122,7 +152,7 @@ def remove_noise_inputs(model: ir.Model, trial: str, scale: str) -> None:
         del function.inputs[-2:]
         for site in sites(model):
             if site.node.op_identifier() == function.identifier():
-                site.node.resize_inputs(len(_trim(site.node.inputs[: formal - 2])))
+                site.node.resize_inputs(int(site.node.metadata_props.pop(ARGUMENTS, formal - 2)))
     for value in [value for value in model.graph.inputs if value.name in (trial, scale)]:
         model.graph.inputs.remove(value)
     for name in (trial, scale):
