@@ -41,7 +41,7 @@ _CHUNK = 1 << 18  # elements drawn at a time: the generator's temporaries stay i
 class BakeNoise(ir.passes.InPlacePass):
     """Replace noisy weights by one sample of them, as plain standard ONNX.
 
-    1. An array that only noisy nodes use keeps its name; its payload becomes the sample.
+    1. An initializer or Constant that only noisy nodes use keeps its name; its payload becomes the sample.
     2. Otherwise (digital nodes use it too, or it is computed from constants) the sample is "<name>::noisy".
     3. Noise on activations becomes standard operators with the trial and scale fixed.
     4. Everything else that inject added is removed. A model that is not noisy is left alone.
@@ -119,8 +119,12 @@ class BakeNoise(ir.passes.InPlacePass):
         if array not in self._baked:
             tensor = self._sample(site.node, array, draws)
             only_noisy = not array.is_graph_output() and all(node.domain == DOMAIN for node, _ in array.uses())
+            producer = array.producer()
             if only_noisy and array.is_initializer():
                 array.const_value = tensor
+                self._baked[array] = array
+            elif only_noisy and producer is not None and "value" in producer.attributes:  # a Constant node
+                producer.attributes.add(ir.AttrTensor("value", tensor))
                 self._baked[array] = array
             else:
                 tensor.name = f"{array.name}{NOISY_SUFFIX}"

@@ -1,9 +1,9 @@
 """Finding the constant array behind an operand.
 
-Walking back from the operand, operators that only lay out data (Transpose, Reshape, …) are passed through. What lies behind
-them is the *array*: an initializer, a Constant node, or a value computed from constants alone (DequantizeLinear of an
-int8 initializer). Noise belongs on the array, not behind the layout, so that weights used both directly and transposed
-carry the same noise.
+Walking back from the operand, operators that only lay out data (Transpose, Reshape, …) are passed through. What lies
+behind them is the *array*: an initializer, a Constant node, or a value computed from constants alone (DequantizeLinear
+of an int8 initializer). Noise belongs on the array, not behind the layout, so that weights used both directly and
+transposed carry the same noise.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,9 @@ class ConstantArray:
             if axis is None:
                 return None
             if node.op_type == "Transpose":
-                permutation = node.attributes.get_ints("perm", ()) or tuple(reversed(range(rank or len(self.tensor.shape))))
+                permutation = node.attributes.get_ints("perm", ()) or tuple(
+                    reversed(range(rank or len(self.tensor.shape)))
+                )
                 axis = permutation[axis % len(permutation)]
             elif node.op_type not in ("Identity", "Cast"):
                 return None
@@ -122,10 +124,12 @@ class ConstantFinder:
 
     def _evaluate(self, node: ir.Node, output: ir.Value) -> NDArray[Any]:
         arrays = {value.name or "": self.tensor(value).numpy() for value in node.inputs if value is not None}
-        function = onnx.FunctionProto(domain="nmtool.constant", name="evaluate", input=list(arrays), output=[output.name])
+        function = onnx.FunctionProto(domain="nmtool.constant", name="evaluate", input=list(arrays))
+        function.output.append(output.name or "")
         function.node.append(ir.serde.serialize_node(node))
         try:
-            return np.asarray(_evaluator(function, self._opset).run(None, arrays, attributes={})[0])
+            results: Any = _evaluator(function, self._opset).run(None, arrays, attributes={})
+            return np.asarray(results[0])
         except Exception as error:  # the evaluator raises whatever the operator's numpy code raises
             raise ModelError(
                 f"constant {output.name!r} computed by {node.op_type} {node.name!r} cannot be evaluated: {error}",

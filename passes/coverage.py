@@ -26,7 +26,8 @@ class Candidate:
         site: the node and where it is.
         operand: which of its inputs.
         array: the constant array, or None for an activation.
-        digital: why it stays digital, or "" when it can be noisy: an activation is then written to an array at run time.
+        digital: why it stays digital, or "" when it can be noisy; an activation is then written to an array at run
+            time.
     """
 
     site: Site
@@ -44,7 +45,9 @@ class Coverage:
         self._finder = ConstantFinder(model, opset)
         self._calls = call_weights(model)
         self._model = model
-        self._sites_of_calls: dict[ir.OperatorIdentifier, list[Site]] = {identifier: [] for identifier in model.functions}
+        self._sites_of_calls: dict[ir.OperatorIdentifier, list[Site]] = {
+            identifier: [] for identifier in model.functions
+        }
         for site in sites(model):
             if site.node.op_identifier() in model.functions:
                 self._sites_of_calls[site.node.op_identifier()].append(site)

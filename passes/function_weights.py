@@ -1,7 +1,7 @@
 """Weights that are handed to model-local functions as arguments.
 
-Inside the function such a weight is a parameter, different at every call, so the noise goes in front of the call: a call
-whose parameter is only ever used as an array counts as an analog operator itself.
+Inside the function such a weight is a parameter, different at every call, so the noise goes in front of the call: a
+call whose parameter is only ever used as an array counts as an analog operator itself.
 """
 
 from dataclasses import dataclass, field
@@ -73,4 +73,3 @@ def _follow(
             _follow(node.outputs[0], known, analog, other)
         else:
             other.append(label(node))
-

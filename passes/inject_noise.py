@@ -25,8 +25,8 @@ class InjectNoise(ir.passes.InPlacePass):
     """Make the weights of matrix products noisy.
 
     1. MatMul, Gemm, Conv and ConvTranspose with constant weights become composites (NoisyConv, …) of the same name.
-    2. Other consumers of constant weights that map to arrays (LSTM, GRU, RNN, fused contrib operators, calls of functions
-       that get weights as arguments), and weights behind a layout operator, get a primitive (GaussianNoise, …) in front.
+    2. Other consumers of constant weights that map to arrays (LSTM, GRU, RNN, fused contrib operators, calls of
+       functions that get weights as arguments), and weights behind a layout operator, get a primitive in front.
     3. MatMul of two activations stays digital unless `dynamic`.
     4. Names of nodes and values are kept; nodes in subgraphs and model-local functions are treated alike.
     5. A noisy node is left alone, so a second application changes nothing.
@@ -162,7 +162,7 @@ def _groups(node: ir.Node, array: ConstantArray) -> int:
     """In how many groups that share no output channel the first axis of the array falls."""
     if node.op_type == "ConvTranspose":
         return node.attributes.get_int("group", 1)
-    return int(array.tensor.shape[0]) if node.op_type in ("LSTM", "GRU", "RNN") else 1  # the directions
+    return int(array.tensor.shape.numpy()[0]) if node.op_type in ("LSTM", "GRU", "RNN") else 1  # the directions
 
 
 def _entry(candidate: Candidate, reason: str, inference: Inference) -> NodeReport:
@@ -172,7 +172,7 @@ def _entry(candidate: Candidate, reason: str, inference: Inference) -> NodeRepor
     entry.macs = count_macs(node, candidate.operand, inference)
     if array is not None:
         entry.array = array.name
-        entry.shape = tuple(int(d) for d in array.tensor.shape)
+        entry.shape = tuple(array.tensor.shape.numpy())
         entry.weights = array.tensor.size
     return entry
 
@@ -188,7 +188,5 @@ def opset_of(model: ir.Model) -> int:
     if not versions:
         raise ModelError("the model imports no opset of ai.onnx, so it has no operator that maps to analog arrays")
     if versions[0] < MINIMUM_OPSET:
-        raise ModelError(
-            f"the model's opset is {versions[0]}, below {MINIMUM_OPSET}", hint="lift it with --opset 18"
-        )
+        raise ModelError(f"the model's opset is {versions[0]}, below {MINIMUM_OPSET}", hint="lift it with --opset 18")
     return versions[0]

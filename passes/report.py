@@ -13,7 +13,7 @@ class NodeReport:
         op_type: the stock operator, or "function domain::name" for a call.
         status: "noisy" or "digital".
         reason: why it is digital; for noisy nodes, anything worth knowing, or "".
-        array: name of the physical array, "" when there is none.
+        array: name of the physical array, unique in the model (docs/noise-spec.md, "stream"); "" when there is none.
         shape: shape of the array as stored.
         weights: number of weights of the array.
         macs: multiply-accumulates per sample, None where shapes are not known.
@@ -55,7 +55,10 @@ class CoverageReport:
 
     @property
     def weight_share(self) -> float:
-        """Share of all floating-point weights that is analog, 0 to 1; an array used twice counts once."""
+        """Share of all weights that is analog, 0 to 1; an array used twice counts once.
+
+        All weights are those of the arrays, whatever their type, and the floating-point ones outside.
+        """
         sizes = {node.array: node.weights for node in self.nodes if node.array}
         noisy = {node.array for node in self.nodes if node.array and node.status == "noisy"}
         total = sum(sizes.values()) + self.other_weights

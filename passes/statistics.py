@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -67,7 +68,7 @@ def _per_channel(tensor: ir.TensorProtocol, name: str, axis: int, groups: int) -
     return WeightStatistics(*(x.reshape(-1, *shape[2:]) for x in spread))
 
 
-def chunks(tensor: ir.TensorProtocol) -> Iterator[NDArray]:
+def chunks(tensor: ir.TensorProtocol) -> Iterator[NDArray[Any]]:
     """The tensor's elements in storage order, as flat arrays of a few megabytes.
 
     External data is read from its file: mapping it would keep every page that was touched resident.
@@ -93,7 +94,7 @@ def chunks(tensor: ir.TensorProtocol) -> Iterator[NDArray]:
         yield flat[start : start + step]
 
 
-def _finite(values: NDArray, name: str) -> NDArray[np.float64]:
+def _finite(values: NDArray[Any], name: str) -> NDArray[np.float64]:
     doubles = values.astype(np.float64)
     bad = doubles.size - int(np.isfinite(doubles).sum())
     if bad:

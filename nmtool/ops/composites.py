@@ -20,7 +20,7 @@ _SHORT = {"GaussianNoise": "", "LognormalNoise": "Lognormal", "StuckFaults": "St
 
 
 def composite_name(op_type: str, operand: int, stages: Sequence[Stage]) -> str:
-    """Name of a composite: NoisyConv, NoisyMatMulLeft (the array is the left operand), NoisyGemmLognormal."""
+    """For instance NoisyConv, NoisyMatMulLeft (the array is the left operand) or NoisyGemmLognormal."""
     left = "Left" if operand == 0 else ""
     return f"Noisy{op_type}{left}{''.join(_SHORT[stage.primitive] for stage in stages)}"
 
@@ -97,15 +97,15 @@ _UNIT_VALUES: dict[Unit, str] = {"range": "range", "max": "max", "std": "std_uni
 
 
 def has_dynamic_form(stages: Sequence[Stage]) -> bool:
-    """Whether the noise can be sized at run time: one stage, and not StuckFaults (one set of values per matrix)."""
+    """Whether noise can be sized at run time: a single stage, and not StuckFaults (one set of values per matrix)."""
     return len(stages) == 1 and stages[0].primitive != "StuckFaults"
 
 
 def dynamic_matmul(stage: Stage, opset: int) -> ir.Function:
     """NoisyMatMulDynamic: the right operand is an activation, written to an array at run time.
 
-    The unit of the noise is taken from each matrix (the last two axes) by itself, so a sample's noise does not depend on
-    the values in the rest of its batch. Needs opset 11 (negative axes).
+    The unit of the noise is taken from each matrix (the last two axes) by itself, so a sample's noise does not depend
+    on the values in the rest of its batch. Needs opset 11 (negative axes).
     """
     by_input = opset >= 18  # the Reduce operators take their axes as an input from opset 18 on
 

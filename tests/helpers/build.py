@@ -12,7 +12,9 @@ def weights(*shape: int, seed: int = 0, dtype: type = np.float32) -> NDArray:
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(dtype)
 
 
-def model(text: str, *, opset: int = 18, ir_version: int = 10, imports: tuple[str, ...] = (), **arrays: ArrayLike) -> onnx.ModelProto:
+def model(
+    text: str, *, opset: int = 18, ir_version: int = 10, imports: tuple[str, ...] = (), **arrays: ArrayLike
+) -> onnx.ModelProto:
     """The model `text` (a graph, then functions of domain f), with `arrays` as initializers of the main graph.
 
     Outputs without a type get the inferred one.
