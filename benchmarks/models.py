@@ -3,8 +3,8 @@
     python benchmarks/models.py [--pairs 15] [--threads 2] [--resnet32 model.onnx] [--json results.json]
 
 Clean and noisy runs alternate in one process, so that a busy machine disturbs both; each figure is the median over the
-pairs. `library` runs the noise in the operator library, `RandomNormalLike` is the plain rewrite on ONNX Runtime's own random
-operator (the body that a model below opset 18 carries). Sessions use all of ONNX Runtime's optimizations.
+pairs. `library` runs the noise in the operator library, `RandomNormalLike` is the plain rewrite on ONNX Runtime's own
+random operator (the body that a model below opset 18 carries). Sessions use all of ONNX Runtime's optimizations.
 """
 
 import argparse

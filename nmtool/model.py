@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import onnx
 import onnx_ir as ir
-from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError, EncodeError
 
 from nmtool.errors import ModelError, UsageError
 from nmtool.soundness import all_graphs, require_data, require_order, require_sound, subgraphs
