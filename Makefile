@@ -33,23 +33,24 @@ lint: venv  ## ruff: rules and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: venv build/types  ## mypy --strict, on the package laid out as it is installed
+types: venv build/types  ## mypy --strict, on the package as it is installed, and on the example
 	cd build/types && $(CURDIR)/$(BIN)/mypy -p nmtool
+	cd examples/digits && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml *.py
 
 # passes/ is nmtool.passes only once installed, and mypy cannot follow an editable install there: give it a copy.
 build/types: $(SOURCE) pyproject.toml
-	rm -rf $@/nmtool
-	mkdir -p $@
-	cp -R nmtool $@/nmtool
-	cp -R passes $@/nmtool/passes
+	rm -rf $@
+	mkdir -p $@/nmtool
+	cp -R nmtool/. $@/nmtool
+	cp -R passes/. $@/nmtool/passes
 	cp pyproject.toml $@
-	touch $@
 
-compat: venv  ## the library and its tests on old and new versions of onnxruntime (downloads them)
-	PYTHON=$(PYTHON) sh tests/compat.sh
+compat: venv  ## the tests of the library on old and new versions of onnxruntime (downloads them)
+	NMTOOL_OPS_LIBRARY="$$($(BIN)/python -c 'import nmtool; print(nmtool.library_path())')" \
+	  PYTHON=$(PYTHON) sh tests/runtime/compat.sh
 
-bench: venv  ## speed relative to clean onnxruntime
-	$(BIN)/python benchmarks/run.py
+bench: venv  ## speed, relative to clean onnxruntime
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit; done
 
 clean:  ## remove everything that was made here
 	rm -rf $(VENV) .compat build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -2,9 +2,9 @@
 
     python benchmarks/models.py [--pairs 15] [--threads 2] [--resnet32 model.onnx] [--json results.json]
 
-Clean and noisy runs alternate in one process, so that a busy machine disturbs both; each figure is the median over the pairs.
-`library` runs the noise in the operator library, `RandomNormalLike` is the plain rewrite on ONNX Runtime's own random
-operator (the body that a model below opset 18 carries). Sessions use all of ONNX Runtime's optimizations.
+Clean and noisy runs alternate in one process, so that a busy machine disturbs both; each figure is the median over the
+pairs. `library` runs the noise in the operator library, `RandomNormalLike` is the plain rewrite on ONNX Runtime's own
+random operator (the body that a model below opset 18 carries). Sessions use all of ONNX Runtime's optimizations.
 """
 
 import argparse
@@ -96,7 +96,9 @@ def measure(model: onnx.ModelProto, sample: tuple[int, ...], batch: int, pairs: 
     repeats = max(1, int(0.02 / once))  # short runs are timed in groups of about 20 ms
     rows = []
     for pair in range(pairs + 1):
-        rows.append({which: sum(run(which, pair * repeats + k) for k in range(repeats)) / repeats for which in sessions})
+        rows.append(
+            {which: sum(run(which, pair * repeats + k) for k in range(repeats)) / repeats for which in sessions}
+        )
     rows = rows[1:]  # the first one warms up
     result = {which: statistics.median(row[which] / row["clean"] for row in rows) for which in sessions}
     return result | {"clean_ms": 1e3 * statistics.median(row["clean"] for row in rows)}
@@ -116,9 +118,8 @@ def main() -> None:
         for batch in batches:
             row = measure(model, sample, batch, arguments.pairs, arguments.threads)
             results.append({"model": name, "batch": batch, **row})
-            print(
-                f"{name:<20} {batch:>5} {row['clean_ms']:>9.2f} {row['library']:>7.2f}x {row['RandomNormalLike']:>16.2f}x"
-            )
+            ratios = f"{row['library']:>7.2f}x {row['RandomNormalLike']:>16.2f}x"
+            print(f"{name:<20} {batch:>5} {row['clean_ms']:>9.2f} {ratios}")
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
 

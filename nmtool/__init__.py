@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nmtool.verbs.inject import inject as inject
     from nmtool.verbs.run import run as run
     from nmtool.verbs.strip import strip as strip
-    from nmtool.verbs.sweep.sweep import sweep as sweep
+    from nmtool.verbs.sweep.experiment import sweep as sweep
 
     __version__: str
 
@@ -29,10 +29,10 @@ _HOME = {
     "save": "nmtool.model",
     "session": "nmtool.backends.ort",
     "strip": "nmtool.verbs.strip",
-    "sweep": "nmtool.verbs.sweep.sweep",
+    "sweep": "nmtool.verbs.sweep.experiment",
 }
 
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,13 +1,17 @@
 """Random inputs for a model whose data is not at hand."""
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from nmtool.errors import ModelError
 
+_NOT_NUMBERS = (None, ir.DataType.UNDEFINED, ir.DataType.STRING)
 
-def random_inputs(model: ir.Model, *, batch: int = 1, seed: int = 0) -> dict[str, NDArray]:
+
+def random_inputs(model: ir.Model, *, batch: int = 1, seed: int = 0) -> dict[str, NDArray[Any]]:
     """One array for every input without a default: standard normals, or 0 and 1 for integers.
 
     Args:
@@ -23,7 +27,7 @@ def random_inputs(model: ir.Model, *, batch: int = 1, seed: int = 0) -> dict[str
     for value in model.graph.inputs:
         if value.is_initializer():
             continue
-        if value.shape is None or value.dtype is None or value.dtype == ir.DataType.STRING:
+        if value.shape is None or value.dtype in _NOT_NUMBERS:
             raise ModelError(f"cannot make up input {value.name!r}: {value.type}", hint="give real inputs with --data")
         shape = [d if isinstance(d, int) and d >= 0 else batch for d in value.shape]
         dtype = value.dtype.numpy()

@@ -144,6 +144,8 @@ class BakeNoise(ir.passes.InPlacePass):
             for draw, values in zip(draws, parameters, strict=True):
                 source = Source(seed, stream, self.trial, draw.draw)
                 weights = _apply(draw.primitive, weights, values, source, self.scale)
+            if isinstance(clean, ir.ExternalTensor):
+                clean.release()  # else the pages of every array stay resident
             return ir.Tensor(weights, dtype=clean.dtype, shape=shape, name=name)
 
         if isinstance(clean, ir.ExternalTensor):

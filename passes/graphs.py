@@ -109,4 +109,5 @@ def replace_node(graph: ir.Graph, old: ir.Node, new: ir.Node) -> None:
     for before, after in zip(old.outputs, new.outputs, strict=True):
         after.doc_string = before.doc_string
         after.metadata_props.update(before.metadata_props)
+        after.meta.update(before.meta)
     ir.convenience.replace_nodes_and_values(graph, old, [old], [new], old.outputs, new.outputs)

@@ -101,12 +101,12 @@ def take_apart(model: ir.Model, node: ir.Node) -> Composite:
         ModelError: the model holds no such function.
     """
     function = model.functions.get((DOMAIN, node.op_type, ""))
-    if function is None:
+    stock = function.graph[-1] if function is not None and len(function) else None
+    if function is None or stock is None or ("", stock.op_type) not in ANALOG_OPS:
         raise ModelError(
-            f"node {label(node)!r} is a {DOMAIN}::{node.op_type}, which the model does not define",
-            hint="another tool removed the functions: inject the source model again",
+            f"node {label(node)!r} is a {DOMAIN}::{node.op_type}, which the model does not define as nmtool does",
+            hint="another tool removed or changed the functions: inject the source model again",
         )
-    stock = function.graph[-1]
     op = ANALOG_OPS["", stock.op_type]
     optional = len(op.inputs) - op.required
     given = dict(zip(function.inputs, node.inputs, strict=False))

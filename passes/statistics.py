@@ -20,7 +20,7 @@ def statistics(
     """Minimum, maximum, mean and standard deviation of a float tensor, in float64.
 
     Args:
-        tensor: at least one element. External data is read in chunks and never held as a whole, unless per channel.
+        tensor: at least one element. External data is read in chunks and never held as a whole.
         name: the array's name, for messages.
         channel_axis: axis of the output channels, for statistics per channel; None for the whole tensor.
         groups: the first axis is split in this many groups that do not share channels (a grouped ConvTranspose).
@@ -42,18 +42,30 @@ def statistics(
 
 
 def _per_channel(tensor: ir.TensorProtocol, name: str, axis: int, groups: int) -> WeightStatistics:
-    weights = _finite(np.asarray(tensor.numpy()), name)
-    split = weights.reshape(groups, weights.shape[0] // groups, *weights.shape[1:]) if groups > 1 else weights
-    kept = (0, axis + 1) if groups > 1 else (axis,)
-    axes = tuple(a for a in range(split.ndim) if a not in kept)
-
-    def spread(reduced: NDArray[np.float64]) -> NDArray[np.float64]:
-        if groups == 1:
-            return reduced
-        return np.repeat(reduced, split.shape[1], axis=1).reshape(weights.shape[0], *reduced.shape[2:])
-
-    reductions = (split.min, split.max, split.mean, split.std)
-    return WeightStatistics(*(spread(np.asarray(reduce(axis=axes, keepdims=True))) for reduce in reductions))
+    """The same for each channel, a few rows of the first axis at a time."""
+    weights = np.asarray(tensor.numpy())
+    split = weights.reshape(groups, weights.shape[0] // groups, *weights.shape[1:])
+    axes = tuple(a for a in range(split.ndim) if a not in (0, axis + 1))
+    shape = tuple(1 if a in axes else n for a, n in enumerate(split.shape))
+    minimum, maximum = np.full(shape, np.inf), np.full(shape, -np.inf)
+    total, square = np.zeros(shape), np.zeros(shape)
+    rows = max(1, _CHUNK_BYTES * split.shape[1] // weights.nbytes)
+    for start in range(0, split.shape[1], rows):
+        part = slice(start, start + rows)
+        values = _finite(split[:, part], name)
+        here = (slice(None), part if axis == 0 else slice(None))
+        minimum[here] = np.minimum(minimum[here], values.min(axes, keepdims=True))
+        maximum[here] = np.maximum(maximum[here], values.max(axes, keepdims=True))
+        total[here] += values.sum(axes, keepdims=True)
+        square[here] += np.square(values).sum(axes, keepdims=True)
+    count, per_group = split.size / total.size, split.shape[1]
+    del weights, split
+    if isinstance(tensor, ir.ExternalTensor):
+        tensor.release()  # else the pages of every array stay resident
+    mean = total / count
+    std = np.sqrt(np.where(maximum > minimum, np.maximum(square / count - mean**2, 0), 0))
+    spread = (np.repeat(x, per_group if groups > 1 else 1, axis=1) for x in (minimum, maximum, mean, std))
+    return WeightStatistics(*(x.reshape(-1, *shape[2:]) for x in spread))
 
 
 def chunks(tensor: ir.TensorProtocol) -> Iterator[NDArray[Any]]:

@@ -62,6 +62,8 @@ inline constexpr Entry<OrtStatus*(const OrtTensorTypeAndShapeInfo*, size_t*)> kG
     61};
 inline constexpr Entry<OrtStatus*(const OrtTensorTypeAndShapeInfo*, int64_t*, size_t)>
     kGetDimensions{62};
+inline constexpr Entry<OrtStatus*(const OrtTensorTypeAndShapeInfo*, const char**, size_t)>
+    kGetSymbolicDimensions{63};
 inline constexpr Entry<OrtStatus*(const OrtValue*, OrtTensorTypeAndShapeInfo**)>
     kGetTensorTypeAndShape{65};
 inline constexpr Entry<OrtStatus*(const OrtKernelInfo*, const char*, int64_t*)>
@@ -72,6 +74,11 @@ inline constexpr Entry<OrtStatus*(OrtKernelContext*, size_t, const int64_t*, siz
     kKernelContextGetOutput{91};
 inline constexpr Entry<void(OrtStatus*)> kReleaseStatus{93};
 inline constexpr Entry<void(OrtTensorTypeAndShapeInfo*)> kReleaseTensorTypeAndShapeInfo{99};
+inline constexpr Entry<OrtStatus*(const OrtShapeInferContext*, size_t, OrtTensorTypeAndShapeInfo**)>
+    kShapeInferContextGetInputTypeShape{268};
+inline constexpr Entry<OrtStatus*(const OrtShapeInferContext*, size_t,
+                                  const OrtTensorTypeAndShapeInfo*)>
+    kShapeInferContextSetOutputTypeShape{270};
 inline constexpr Entry<OrtStatus*(const OrtKernelContext*, void (*)(void*, size_t), size_t, size_t,
                                   void*)>
     kKernelContextParallelFor{274};

@@ -22,12 +22,15 @@ NMTOOL_CHECK_ENTRY(kGetTensorMutableData, GetTensorMutableData);
 NMTOOL_CHECK_ENTRY(kGetTensorElementType, GetTensorElementType);
 NMTOOL_CHECK_ENTRY(kGetDimensionsCount, GetDimensionsCount);
 NMTOOL_CHECK_ENTRY(kGetDimensions, GetDimensions);
+NMTOOL_CHECK_ENTRY(kGetSymbolicDimensions, GetSymbolicDimensions);
 NMTOOL_CHECK_ENTRY(kGetTensorTypeAndShape, GetTensorTypeAndShape);
 NMTOOL_CHECK_ENTRY(kKernelInfoGetAttributeInt64, KernelInfoGetAttribute_int64);
 NMTOOL_CHECK_ENTRY(kKernelContextGetInput, KernelContext_GetInput);
 NMTOOL_CHECK_ENTRY(kKernelContextGetOutput, KernelContext_GetOutput);
 NMTOOL_CHECK_ENTRY(kReleaseStatus, ReleaseStatus);
 NMTOOL_CHECK_ENTRY(kReleaseTensorTypeAndShapeInfo, ReleaseTensorTypeAndShapeInfo);
+NMTOOL_CHECK_ENTRY(kShapeInferContextGetInputTypeShape, ShapeInferContext_GetInputTypeShape);
+NMTOOL_CHECK_ENTRY(kShapeInferContextSetOutputTypeShape, ShapeInferContext_SetOutputTypeShape);
 NMTOOL_CHECK_ENTRY(kKernelContextParallelFor, KernelContext_ParallelFor);
 
 #define NMTOOL_CHECK_FIELD(official, ours, member) \

@@ -10,11 +10,11 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from build import model, weights
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotInRuntime
 from running import has_library, noise, run_ort, run_reference
 
+from build import model, weights
 from nmtool.noise import NOISE_MODELS
 from nmtool.noise.base import NoiseModel
 from nmtool.noise.reference import Source, gaussian_noise, lognormal_noise, stuck_faults

@@ -5,7 +5,7 @@ Usage: `python examples/digits/data.py digits.npz` writes the test set, ready fo
 
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -28,7 +28,7 @@ def split() -> tuple[Split, Split]:
     return Split(train_image, train_label), Split(test_image, test_label)
 
 
-def test_set() -> dict[str, np.ndarray]:
+def test_set() -> dict[str, Any]:
     """The 500 test images under the name of the model's input, and their labels."""
     return split()[1]._asdict()
 

@@ -138,7 +138,8 @@ def accuracy(model: onnx.ModelProto, images: Array, labels: np.ndarray) -> float
     """Share of images whose largest logit is the label, by onnx's reference evaluator."""
     from onnx.reference import ReferenceEvaluator
 
-    (logits,) = ReferenceEvaluator(model).run(None, {"image": images})
+    evaluator: Any = ReferenceEvaluator(model)
+    (logits,) = evaluator.run(None, {"image": images})
     return float((logits.argmax(1) == labels).mean())
 
 

@@ -1,18 +1,15 @@
 """The runtimes a model can be run on: one module each, all with the same verb `load(model) -> Runner`."""
 
 import importlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-import onnx
-import onnx_ir as ir
 
 from nmtool.errors import UsageError
+from nmtool.model import ModelSource
 
-ModelSource: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | ir.Model
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import onnx
 import onnx_ir as ir
 
-from nmtool.backends import ModelSource
 from nmtool.errors import ModelError
+from nmtool.model import ModelSource, load, save, to_proto
 
 _IN_MEMORY_LIMIT = 1 << 30  # bytes; protobuf itself ends at 2 GiB
 
@@ -34,13 +34,13 @@ def path_or_bytes(model: ModelSource) -> Iterator[str | bytes]:
         if model.ByteSize() < _IN_MEMORY_LIMIT:
             yield model.SerializeToString()
             return
-        model = ir.from_proto(model)
+        model = load(model)
     if _fits_in_memory(model):
-        yield ir.to_proto(model).SerializeToString()
+        yield to_proto(model).SerializeToString()
         return
     with TemporaryDirectory(prefix="nmtool-") as folder:
         file = Path(folder) / "model.onnx"
-        ir.save(model, file, external_data="model.onnx.data")
+        save(model, file)
         yield str(file)
 
 

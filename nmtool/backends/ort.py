@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nmtool.backends import Array, ModelSource, Port
+from nmtool.backends import Array, Port
 from nmtool.backends.files import path_or_bytes
 from nmtool.errors import ModelError, SetupError
 from nmtool.library import library_path
+from nmtool.model import ModelSource
 
 try:
     import onnxruntime
@@ -31,6 +32,7 @@ _LEVELS = {
 }
 _DEFAULT_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 _ERRORS_ONLY = 3  # log severity: the warnings are about our inputs with defaults, which are meant to be inputs
+_FATAL_ONLY = 4  # a run's errors are raised: nothing to print
 _DTYPES = {
     "float": "float32",
     "double": "float64",
@@ -119,11 +121,13 @@ class OrtRunner:
         self.metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
         self.description = f"onnxruntime {onnxruntime.__version__}"
         self.library = library
+        self._run_options = onnxruntime.RunOptions()
+        self._run_options.log_severity_level = _FATAL_ONLY
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """See Runner.run."""
         try:
-            results: list[Any] = self.session.run(list(outputs), dict(feeds))
+            results: list[Any] = self.session.run(list(outputs), dict(feeds), self._run_options)
         except Exception as error:  # as above
             raise _model_error("onnxruntime failed to run the model", error) from error
         for name, result in zip(outputs, results, strict=True):

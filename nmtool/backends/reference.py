@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 
-from nmtool.backends import Array, ModelSource, Port
-from nmtool.backends.files import path_or_bytes
+from nmtool import model as model_files
+from nmtool.backends import Array, Port
 from nmtool.errors import ModelError
+from nmtool.model import ModelSource
 
 
 def load(model: ModelSource) -> "ReferenceRunner":
@@ -18,12 +20,11 @@ def load(model: ModelSource) -> "ReferenceRunner":
     Raises:
         ModelError: the file is not a model, or has operators the evaluator does not know.
     """
-    with path_or_bytes(model) as source:
-        try:
-            proto = onnx.load(source) if isinstance(source, str) else onnx.load_model_from_string(source)
-            return ReferenceRunner(proto)
-        except Exception as error:  # protobuf's, the parser's and the evaluator's errors have no common base
-            raise ModelError(f"onnx's reference evaluator cannot load the model: {error}") from error
+    loaded = ir.external_data.load_to_model(model_files.load(model))
+    try:
+        return ReferenceRunner(ir.to_proto(loaded))
+    except Exception as error:  # the evaluator's errors have no common base
+        raise ModelError(f"onnx's reference evaluator cannot load the model: {error}") from error
 
 
 class ReferenceRunner:

@@ -23,6 +23,6 @@ def bake(
     import nmtool
 
     refuse_overwriting([output], force)
-    nmtool.save(nmtool.bake(model, trial=trial, scale=scale), output, force=force)
+    nmtool.save(nmtool.bake(model, trial=trial, scale=scale), output, force=force, own_data=True)
     document = {"output": str(output), "trial": trial, "scale": scale}
     out.result(document, lambda: print(f"wrote trial {trial}: {output}"))

@@ -54,7 +54,8 @@ def command(body: Body) -> Body:
         if settings["print_config"]:
             print(config.merged(ctx), end="")
             return
-        logging.basicConfig(level=_LEVELS[min(settings["verbose"], 2)], format="%(name)s: %(message)s")
+        logging.basicConfig(format="%(name)s: %(message)s")
+        logging.getLogger("nmtool").setLevel(_LEVELS[min(settings["verbose"], 2)])
         for name, group in groups.items():
             values[name] = group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
         body(Output(str(ctx.info_name), settings["json"], settings["quiet"]), **values)

@@ -4,6 +4,7 @@ Results go to stdout, as text or, with --json, as one document. Everything else 
 """
 
 import json
+import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,12 +36,21 @@ class Output:
         import nmtool
 
         head = {"schema": f"nmtool.{self.command}/1", "version": nmtool.__version__}
-        print(json.dumps({**head, **document}, indent=2, default=str))
+        print(json.dumps(_valid({**head, **document, **head}), indent=2))  # the head comes first, and wins
 
     def note(self, message: str) -> None:
         """Tell the user something that is not the result."""
         if not self.quiet:
             print(message, file=sys.stderr)
+
+
+def _valid(value: Any) -> Any:
+    """The value with null for NaN and infinities, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: _valid(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_valid(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()) -> None:

@@ -48,6 +48,7 @@ def run(
     import numpy as np
 
     import nmtool
+    from nmtool.atomic import written_whole
 
     refuse_overwriting([output], force)
     results = nmtool.run(
@@ -60,11 +61,11 @@ def run(
         data_options=data.options(),
     )
     if output is not None:
-        with output.open("wb") as file:
+        with written_whole(output) as staged, staged.open("wb") as file:
             np.savez(file, **results)  # type: ignore[arg-type]  # numpy types the keywords as flags
         out.note(f"wrote: {output}")
     summary = [_summary(name, array) for name, array in results.items()]
-    out.result({"output": output, "outputs": summary}, lambda: _print(summary))
+    out.result({"output": output and str(output), "outputs": summary}, lambda: _print(summary))
 
 
 def _summary(name: str, array: "Array") -> dict[str, Any]:

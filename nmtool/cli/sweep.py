@@ -55,6 +55,15 @@ def sweep(
     drop: Annotated[
         float, Option(metavar="X", help="Loss that defines the tolerance eta*, in units of the metric")
     ] = 0.01,
+    output_name: Annotated[
+        str | None, Option(metavar="NAME", help="Output of the model that the metric judges", show_default="the first")
+    ] = None,
+    backend: Annotated[
+        str, Option(metavar="NAME", help="What runs the models; `nmtool list backends` has all")
+    ] = "onnxruntime",
+    threads: Annotated[
+        int | None, Option(metavar="N", min=1, help="Threads of all workers together", show_default="one per core")
+    ] = None,
     jobs: Annotated[int, Option("--jobs", "-j", metavar="N", help="Worker processes")] = 1,
     results: Annotated[
         Path | None, Option(metavar="FILE", help="Append each point to this .jsonl; what it has is not measured again")
@@ -79,6 +88,9 @@ def sweep(
             trials=trials,
             redraw=redraw,
             metric=metric,
+            output=output_name,
+            backend=backend,
+            threads=threads,
             results=results,
             jobs=jobs,
             data_options=data.options(labels),

@@ -1,5 +1,6 @@
 """Noise models, one per file, and the numpy reference of the noise itself."""
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,9 @@ def noise_model(name: str, parameters: Mapping[str, Any]) -> NoiseModel:
         UsageError: no such model, a parameter that it does not have, or a value out of range.
     """
     if name not in NOISE_MODELS:
-        raise UsageError(f"no noise model is called {name!r}", hint=f"one of: {', '.join(NOISE_MODELS)}")
+        close = difflib.get_close_matches(name, NOISE_MODELS, 1)
+        hint = f"did you mean {close[0]}?" if close else f"one of: {', '.join(NOISE_MODELS)}"
+        raise UsageError(f"no noise model is called {name!r}", hint)
     model = NOISE_MODELS[name]
     fields = model.__dataclass_fields__.keys()
     if unknown := sorted(set(parameters) - set(fields)):

@@ -5,13 +5,15 @@ Also the generator of `bake`, so functions take a range of elements and work on 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Words = NDArray[np.uint32]
-Float32 = NDArray[np.float32]
+Words: TypeAlias = NDArray[np.uint32]
+Float32: TypeAlias = NDArray[np.float32]
+Floats: TypeAlias = NDArray[Any]
+"""An array of any floating dtype, bfloat16 of ml_dtypes included."""
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -60,7 +62,7 @@ def normals(source: Source, start: int, stop: int) -> Float32:
     Box-Muller in float64 from the exact float32 u and a of the specification, rounded once.
     """
 
-    def box_muller(words: NDArray[np.uint32]) -> NDArray[np.float32]:
+    def box_muller(words: Words) -> Float32:
         u = (words[:, 0::2] | np.uint32(1)).astype(np.float32).astype(np.float64) * 2.0**-32
         a = words[:, 1::2].view(np.int32).astype(np.float32).astype(np.float64) * 2.0**-31
         radius = np.sqrt(-2.0 * np.log(u))
@@ -73,13 +75,13 @@ def normals(source: Source, start: int, stop: int) -> Float32:
 def uniforms(source: Source, start: int, stop: int) -> Float32:
     """Uniforms in [0, 1) of elements start <= e < stop, float32 with 24 random bits, shape [stop - start]."""
 
-    def scaled(words: NDArray[np.uint32]) -> NDArray[np.float32]:
+    def high_bits(words: Words) -> Float32:
         return (words >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
 
-    return _elements(source, start, stop, scaled)
+    return _elements(source, start, stop, high_bits)
 
 
-def gaussian_noise(x: NDArray[Any], std: ArrayLike, source: Source, scale: float = 1.0, start: int = 0) -> NDArray[Any]:
+def gaussian_noise(x: Floats, std: ArrayLike, source: Source, scale: float = 1.0, start: int = 0) -> Floats:
     """`x + (std * scale) * z`; x may be a contiguous part of an array, beginning at element `start`.
 
     Args:
@@ -90,23 +92,22 @@ def gaussian_noise(x: NDArray[Any], std: ArrayLike, source: Source, scale: float
         start: element index of x's first element.
     """
     z = normals(source, start, start + x.size).reshape(x.shape)
-    noisy: NDArray[Any] = x + ((np.asarray(std, np.float32) * np.float32(scale)) * z).astype(x.dtype)
-    return noisy
+    noise: Floats = ((_float32(std) * _float32(scale)) * z).astype(x.dtype)
+    return x + noise
 
 
 def lognormal_noise(
-    x: NDArray[Any], mean: ArrayLike, std: ArrayLike, source: Source, scale: float = 1.0, start: int = 0
-) -> NDArray[Any]:
+    x: Floats, mean: ArrayLike, std: ArrayLike, source: Source, scale: float = 1.0, start: int = 0
+) -> Floats:
     """`x * exp(scale * (mean + std * z))`: mean and std are those of the logarithm of the factor, without unit."""
     z = normals(source, start, start + x.size).reshape(x.shape)
-    exponent = np.float32(scale) * (np.asarray(mean, np.float32) + np.asarray(std, np.float32) * z)
-    noisy: NDArray[Any] = x * np.exp(exponent).astype(x.dtype)
-    return noisy
+    factor: Floats = np.exp(_float32(scale) * (_float32(mean) + _float32(std) * z)).astype(x.dtype)
+    return x * factor
 
 
 def stuck_faults(
-    x: NDArray[Any], probabilities: ArrayLike, values: ArrayLike, source: Source, scale: float = 1.0, start: int = 0
-) -> NDArray[Any]:
+    x: Floats, probabilities: ArrayLike, values: ArrayLike, source: Source, scale: float = 1.0, start: int = 0
+) -> Floats:
     """Each element becomes values[k] with probability scale * probabilities[k], else stays.
 
     Args:
@@ -118,9 +119,13 @@ def stuck_faults(
         start: element index of x's first element.
     """
     u = uniforms(source, start, start + x.size).reshape(x.shape)
-    thresholds = np.float32(scale) * np.cumsum(np.asarray(probabilities, np.float32), dtype=np.float32)
+    thresholds = _float32(scale) * np.cumsum(_float32(probabilities), dtype=np.float32)
     conditions = [u < threshold for threshold in thresholds]
-    return np.select(conditions, [x.dtype.type(v) for v in np.asarray(values, np.float32)], default=x)
+    return np.select(conditions, [x.dtype.type(v) for v in _float32(values)], default=x)
+
+
+def _float32(value: ArrayLike) -> Float32:
+    return np.asarray(value, np.float32)
 
 
 def _elements(source: Source, start: int, stop: int, transform: Callable[[Words], Float32]) -> Float32:

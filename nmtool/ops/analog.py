@@ -78,6 +78,10 @@ DIGITAL_OPS: dict[tuple[str, str], str] = {
             "MatMulFpQ4",
         )
     },
+    **{
+        ("ai.onnx.ml", op): "its weights are attributes of a classical-ML operator"
+        for op in ("LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor")
+    },
     ("", "Gather"): "table lookup, no matrix product",
     (MICROSOFT, "MultiHeadAttention"): "product of activations inside a fused operator",
     (MICROSOFT, "GroupQueryAttention"): "product of activations inside a fused operator",

@@ -13,8 +13,8 @@ from nmtool.passes.bake_noise import BakeNoise
 def bake(model: ModelSource, *, trial: int = 0, scale: float = 1.0) -> ir.Model:
     """Freeze one sample of a noisy model's noise into its weights; standard operators only, for any framework.
 
-    The result equals the noisy model run with `noise_trial = trial` and `noise_scale = scale` through the operator library, to
-    the accuracy of docs/noise-spec.md.
+    The result equals the noisy model run with `noise_trial = trial` and `noise_scale = scale` through the operator
+    library, to the accuracy of docs/noise-spec.md.
 
     Args:
         model: a noisy model.

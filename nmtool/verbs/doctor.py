@@ -130,10 +130,10 @@ def _noise() -> Check:
 
 
 def _extras() -> Iterator[Check]:
-    """Every package of every extra that is not installed, from nmtool's own metadata."""
+    """Every package of every extra for users that is not installed, from nmtool's own metadata."""
     for requirement in importlib.metadata.requires("nmtool") or ():
         match = re.match(r"([\w.-]+).*extra == ['\"](\w+)['\"]", requirement)
-        if match is None or match[1] in ("nmtool", *RUNTIMES) or _version(match[1]):
+        if match is None or match[2] == "dev" or match[1] in ("nmtool", *RUNTIMES) or _version(match[1]):
             continue
         yield Check(match[1], "optional", f"not installed, part of [{match[2]}]", f"pip install 'nmtool[{match[2]}]'")
 

@@ -15,7 +15,9 @@ from nmtool.model import ModelSource, digest, load, save
 from nmtool.noise import noise_model
 from nmtool.noise.base import NoiseModel, parameters
 from nmtool.ops import DOMAIN, EXACT_OPSET
+from nmtool.passes.graphs import graphs
 from nmtool.passes.inject_noise import InjectNoise, opset_of
+from nmtool.passes.noise_rewriter import NODE_PREFIX
 from nmtool.passes.report import CoverageReport
 from nmtool.passes.selection import Selection
 from nmtool.verbs.lift import lift
@@ -59,14 +61,15 @@ def inject(
 ) -> Injection:
     """Rewrite the matrix products of a model so that their weights carry analog noise.
 
-    The result has two more inputs, with defaults: `noise_trial` (int64, 0: which noise sample) and `noise_scale` (float, 1:
-    multiplies the noise; 0 is the clean model).
+    The result has two more inputs, with defaults: `noise_trial` (int64, 0: which noise sample) and `noise_scale`
+    (float, 1: multiplies the noise; 0 is the clean model).
 
     Args:
         model: path, ModelProto or ir.Model; never changed.
         noise: name of a noise model (with `eta` and `relative_to` as its parameters), or a noise model.
         eta: strength of the noise, without unit; for `gaussian`, sigma relative to `relative_to`.
-        relative_to: what eta of `gaussian` is relative to: "range" (max W - min W, the default), "max" (max |W|) or "std".
+        relative_to: what eta of `gaussian` is relative to: "range" (max W - min W, the default), "max" (max |W|) or
+            "std".
         per_channel: take that unit from each output channel instead of the whole array.
         seed: 64-bit seed of all the noise of the model.
         drawn: "run" (new noise each inference) or "chip" (one draw per chip); recorded, `run` and `sweep` read it.
@@ -109,8 +112,8 @@ def inject(
     report.notes += notes
     if not exact:
         report.notes.append(
-            f"opset {opset_of(result.model)} is below {EXACT_OPSET}: without the operator library the noise has the right "
-            "distribution but not the specified values, and the trial has no effect (--opset 18 lifts the model)"
+            f"opset {opset_of(result.model)} is below {EXACT_OPSET}: without the operator library the noise has the "
+            "right distribution but not the specified values, and the trial has no effect (--opset 18 lifts the model)"
         )
     record = provenance.Provenance(
         version=version("nmtool"),
@@ -143,6 +146,10 @@ def _require_clean(model: ir.Model) -> None:
             f"the model uses operators of domain `{DOMAIN}`, but nmtool did not make it noisy",
             hint="rename that domain in the model",
         )
+    for graph, _ in graphs(model):
+        for node in graph:
+            if (node.name or "").startswith(NODE_PREFIX):
+                raise ModelError(f"node {node.name!r} is named like those that nmtool adds", hint="rename the node")
 
 
 def _why_nothing(report: CoverageReport) -> str:

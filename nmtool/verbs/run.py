@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from nmtool import backends
-from nmtool.backends import Array, ModelSource
+from nmtool.backends import Array
 from nmtool.data import DataOptions, DataSource
 from nmtool.data import load as load_data
 from nmtool.errors import ModelError, UsageError
+from nmtool.model import ModelSource
 from nmtool.verbs.noisy import NoisyRunner
 
 

@@ -47,9 +47,11 @@ const float* Broadcast::View(size_t start, size_t count, float* buffer) const {
   size_t position = start % inner.size;
   for (size_t outer = start / inner.size; out != end; ++outer, position = 0) {
     const float* from = data_ + position * inner.stride;
-    for (size_t axis = 1, rest = outer; axis < axes_.size(); rest /= axes_[axis++].size) {
+    size_t rest = outer;
+    for (size_t axis = 1; axis + 1 < axes_.size(); rest /= axes_[axis++].size) {
       from += rest % axes_[axis].size * axes_[axis].stride;
     }
+    from += rest * axes_.back().stride;
     const size_t run = std::min(inner.size - position, static_cast<size_t>(end - out));
     out = inner.stride == 0 ? std::fill_n(out, run, *from) : std::copy_n(from, run, out);
   }

@@ -19,6 +19,14 @@ void Check(const OrtApi* api, OrtStatus* status) {
   throw std::runtime_error(message);
 }
 
+Shape ShapeOf(const OrtApi* api, const OrtTensorTypeAndShapeInfo* info) {
+  size_t rank = 0;
+  Check(api, abi::kGetDimensionsCount(api, info, &rank));
+  Shape shape(rank);
+  Check(api, abi::kGetDimensions(api, info, shape.data(), rank));
+  return shape;
+}
+
 Tensor Context::Input(size_t index, const char* name) const {
   const OrtValue* value = nullptr;
   Check(api_, abi::kKernelContextGetInput(api_, context_, index, &value));
@@ -32,11 +40,8 @@ Tensor Context::Input(size_t index, const char* name) const {
   const std::unique_ptr<OrtTensorTypeAndShapeInfo, decltype(release)> info(raw_info, release);
 
   Tensor tensor{name, abi::kUndefined, {}, 0, nullptr};
-  size_t rank = 0;
   Check(api_, abi::kGetTensorElementType(api_, info.get(), &tensor.type));
-  Check(api_, abi::kGetDimensionsCount(api_, info.get(), &rank));
-  tensor.shape.resize(rank);
-  Check(api_, abi::kGetDimensions(api_, info.get(), tensor.shape.data(), rank));
+  tensor.shape = ShapeOf(api_, info.get());
   tensor.count =
       std::accumulate(tensor.shape.begin(), tensor.shape.end(), size_t{1}, std::multiplies<>());
 

@@ -25,6 +25,8 @@ std::string ToString(const Shape& shape);
 // Throws the message of a failed call.
 void Check(const OrtApi* api, OrtStatus* status);
 
+Shape ShapeOf(const OrtApi* api, const OrtTensorTypeAndShapeInfo* info);
+
 class Context {
  public:
   Context(const OrtApi* api, OrtKernelContext* context) : api_(api), context_(context) {}

@@ -68,4 +68,13 @@ inline T Multiply(T a, T b) {
   return static_cast<T>(a * b);
 }
 
+// condition ? a : b, written so that loops over each of the types vectorise.
+inline float Select(bool condition, float a, float b) { return condition ? a : b; }
+inline double Select(bool condition, double a, double b) { return condition ? a : b; }
+template <class T>
+inline T Select(bool condition, T a, T b) {
+  a.bits = condition ? a.bits : b.bits;
+  return a;
+}
+
 }  // namespace nmtool::NMTOOL_LEVEL

@@ -10,10 +10,12 @@
 namespace nmtool::NMTOOL_LEVEL {
 namespace {
 
-constexpr size_t kRun = 16;  // elements per word of a group
-constexpr size_t kWords = 4;
+constexpr size_t kWords = 4;                // of a counter
+constexpr size_t kRun = kGroup / kWords;    // elements per word of a group
+constexpr size_t kVectors = kRun / kLanes;  // vectors per run
 
-constexpr size_t kVectors = kRun / kLanes;  // vectors per word of a group
+// Where the n-th vector of counters puts its first word.
+constexpr size_t Offset(size_t n) { return n / kVectors * kGroup + n % kVectors * kLanes; }
 
 // Calls transform(words, out) for each kLanes counters of the groups, where words[j] are their j-th
 // words and the run of word j goes to out + j * kRun. The words of the next counters are drawn
@@ -27,18 +29,19 @@ inline void ForEachVector(const Source& source, uint64_t first_group, size_t gro
             c3 = U64{} + source.counter[2];
   U64 even;  // the counters of the even 32-bit lanes
   for (int i = 0; i < kLanes / 2; ++i) even[i] = first_group * kRun + 2 * i;
-  const auto draw = [&](size_t vector, U32 words[kWords]) {
-    const U64 block = even + vector * kLanes;
+  const auto draw = [&](size_t n, U32 words[kWords]) {
+    const U64 block = even + n * kLanes;
     U64 drawn[2][kWords] = {{block, c1, c2, c3}, {block + 1, c1, c2, c3}};
     Philox(drawn, keys);
-    for (size_t j = 0; j < kWords; ++j)
+    for (size_t j = 0; j < kWords; ++j) {
       words[j] = (U32)((drawn[0][j] & 0xFFFFFFFFu) | drawn[1][j] << 32);
+    }
   };
   U32 words[kWords], next[kWords];
   draw(0, words);
-  for (size_t vector = 0; vector < groups * kVectors; ++vector) {
-    draw(vector + 1, next);
-    transform(words, out + vector / kVectors * kGroup + vector % kVectors * kLanes);
+  for (size_t n = 0; n < groups * kVectors; ++n) {
+    draw(n + 1, next);
+    transform(words, out + Offset(n));
     for (size_t j = 0; j < kWords; ++j) words[j] = next[j];
   }
 }
@@ -60,11 +63,10 @@ void PhiloxOfOne(const uint32_t counter[4], const uint32_t key[2], uint32_t out[
 }
 
 void NormalsOfWords(const uint32_t* in, size_t groups, float* out) {
-  for (size_t vector = 0; vector < groups * kVectors; ++vector) {
-    const size_t offset = vector / kVectors * kGroup + vector % kVectors * kLanes;
+  for (size_t n = 0; n < groups * kVectors; ++n) {
     U32 words[kWords];
-    for (size_t j = 0; j < kWords; ++j) words[j] = Load<U32>(in + offset + j * kRun);
-    StoreNormals(words, out + offset);
+    for (size_t j = 0; j < kWords; ++j) words[j] = Load<U32>(in + Offset(n) + j * kRun);
+    StoreNormals(words, out + Offset(n));
   }
 }
 
@@ -76,8 +78,9 @@ void Words(const Source& source, uint64_t first_group, size_t groups, uint32_t* 
 
 void Uniforms(const Source& source, uint64_t first_group, size_t groups, float* out) {
   ForEachVector(source, first_group, groups, out, [](const U32 words[kWords], float* to) {
-    for (size_t j = 0; j < kWords; ++j)
+    for (size_t j = 0; j < kWords; ++j) {
       Store(ToFloat((I32)(words[j] >> 8)) * 0x1p-24f, to + j * kRun);
+    }
   });
 }
 
@@ -111,7 +114,7 @@ void Stuck(const void* x, const float* thresholds, const float* values, size_t f
   // From the last fault to the first, so that the first one that matches is what stays.
   for (size_t k = faults; k-- > 0;) {
     const T value(values[k]);
-    for (size_t i = 0; i < count; ++i) to[i] = u[i] < thresholds[k] ? value : to[i];
+    for (size_t i = 0; i < count; ++i) to[i] = Select(u[i] < thresholds[k], value, to[i]);
   }
 }
 
@@ -120,18 +123,18 @@ constexpr Primitives kPrimitives = {sizeof(T), Gaussian<T>, Lognormal<T>, Stuck<
 
 }  // namespace
 
-const Kernels kKernels = {
 #define NMTOOL_STRING_OF(name) #name
 #define NMTOOL_STRING(macro) NMTOOL_STRING_OF(macro)
-    NMTOOL_STRING(NMTOOL_LEVEL),
-    PhiloxOfOne,
-    NormalsOfWords,
-    Words,
-    Uniforms,
-    Normals,
-    kPrimitives<float>,
-    kPrimitives<double>,
-    kPrimitives<Float16>,
-    kPrimitives<BFloat16>};
+
+const Kernels kKernels = {NMTOOL_STRING(NMTOOL_LEVEL),
+                          PhiloxOfOne,
+                          NormalsOfWords,
+                          Words,
+                          Uniforms,
+                          Normals,
+                          kPrimitives<float>,
+                          kPrimitives<double>,
+                          kPrimitives<Float16>,
+                          kPrimitives<BFloat16>};
 
 }  // namespace nmtool::NMTOOL_LEVEL

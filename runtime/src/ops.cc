@@ -7,9 +7,10 @@
 namespace nmtool {
 namespace {
 
-constexpr size_t kChunk = 32 * kGroup;  // draws of a chunk stay in the L1 cache
-constexpr size_t kTask =
-    8 * kChunk;  // about 10 microseconds, well above the cost of handing out a task
+// Draws of a chunk stay in the L1 cache. A task, 10 microseconds, is well above what handing it to
+// a thread costs. Both are whole groups, and neither affects the result.
+constexpr size_t kChunk = 32 * kGroup;
+constexpr size_t kTask = 8 * kChunk;
 
 const Primitives& PrimitivesFor(const Kernels& kernels, abi::ElementType type) {
   switch (type) {
@@ -35,8 +36,9 @@ class Elements {
         primitives_(PrimitivesFor(*node.kernels, x_.type)),
         y_(static_cast<char*>(context.OutputLike(x_))) {
     // The block number in the counter has 32 bits.
-    if (x_.count > size_t{1} << 34)
-      throw std::invalid_argument("x of shape " + ToString(x_.shape) + " is too large");
+    if (x_.count > size_t{1} << 34) {
+      throw std::invalid_argument("x of shape " + ToString(x_.shape) + " has over 2^34 elements");
+    }
   }
 
   Broadcast Parameter(size_t index, const char* name) const {
@@ -112,8 +114,8 @@ void LognormalNoise(const Node& node, const Context& context) {
 
 void StuckFaults(const Node& node, const Context& context) {
   const Elements elements(node, context);
-  const Tensor probabilities = context.Input(1, "probabilities"),
-               values = context.Input(2, "values");
+  const Tensor probabilities = context.Input(1, "probabilities");
+  const Tensor values = context.Input(2, "values");
   if (probabilities.shape != values.shape || values.shape.size() > 1) {
     throw std::invalid_argument("probabilities of shape " + ToString(probabilities.shape) +
                                 " and values of shape " + ToString(values.shape) +

@@ -9,8 +9,6 @@
 namespace nmtool {
 namespace {
 
-constexpr const char* kDomain = "nmtool";
-
 struct Op : abi::CustomOp {
   using Compute = void (*)(const Node&, const Context&);
 
@@ -18,7 +16,9 @@ struct Op : abi::CustomOp {
   std::vector<abi::ElementType> inputs;
   Compute compute;
 
-  Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute);
+  const OrtApi* api;
+
+  Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute, const OrtApi* api);
 };
 
 // A node of the graph, with the operator it calls.
@@ -66,11 +66,29 @@ OrtStatus* ComputeInstance(void* kernel, OrtKernelContext* context) {
                [&] { instance.op->compute(instance.node, Context(api, context)); });
 }
 
+// y has the shape of x. Said only where every dimension has a size or a name: an unknown rank looks
+// like a scalar here, and the runtime would take an unknown dimension for one of size -1.
+OrtStatus* InferShape(const abi::CustomOp* op, OrtShapeInferContext* context) {
+  const OrtApi* api = Of(op).api;
+  return Guard(api, Of(op).name, [&] {
+    OrtTensorTypeAndShapeInfo* x = nullptr;  // stays the property of the context
+    Check(api, abi::kShapeInferContextGetInputTypeShape(api, context, 0, &x));
+    const Shape shape = ShapeOf(api, x);
+    std::vector<const char*> names(shape.size(), "");
+    Check(api, abi::kGetSymbolicDimensions(api, x, names.data(), names.size()));
+    for (size_t d = 0; d < shape.size(); ++d) {
+      if (shape[d] < 0 && *names[d] == '\0') return;
+    }
+    if (shape.empty()) return;
+    Check(api, abi::kShapeInferContextSetOutputTypeShape(api, context, 0, x));
+  });
+}
+
 // x, and with it y, is declared without a type: the runtime then takes the type of y from x, and
 // the kernel looks at it when it runs. One operator per element type would need a schema that
 // merges them, which old runtimes do not have.
-Op::Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute)
-    : name(name), inputs(std::move(inputs)), compute(compute) {
+Op::Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute, const OrtApi* api)
+    : name(name), inputs(std::move(inputs)), compute(compute), api(api) {
   GetName = [](const abi::CustomOp* op) { return Of(op).name; };
   GetExecutionProviderType = [](const abi::CustomOp*) -> const char* { return nullptr; };  // CPU
   GetInputTypeCount = [](const abi::CustomOp* op) { return Of(op).inputs.size(); };
@@ -80,35 +98,36 @@ Op::Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute)
   GetOutputTypeCount = [](const abi::CustomOp*) { return size_t{1}; };
   GetOutputType = [](const abi::CustomOp*, size_t) { return abi::kUndefined; };
   GetOutputCharacteristic = [](const abi::CustomOp*, size_t) { return abi::kRequired; };
+  InferOutputShapeFn = InferShape;
   CreateKernelV2 = CreateInstance;
   KernelComputeV2 = ComputeInstance;
   KernelDestroy = [](void* kernel) { delete static_cast<Instance*>(kernel); };
 }
 
-// The operators live as long as the process: a session keeps pointers to them.
-const std::vector<Op>& Ops() {
-  using abi::kFloat, abi::kInt64, abi::kUndefined;
-  static const std::vector<Op> ops = {
-      {"GaussianNoise", {kUndefined, kFloat, kInt64, kFloat}, GaussianNoise},
-      {"LognormalNoise", {kUndefined, kFloat, kFloat, kInt64, kFloat}, LognormalNoise},
-      {"StuckFaults", {kUndefined, kFloat, kFloat, kInt64, kFloat}, StuckFaults},
-  };
-  return ops;
-}
+// The operators, for one runtime.
+struct Domain {
+  std::vector<Op> ops;
+  OrtCustomOpDomain* domain = nullptr;
 
-// One domain per runtime in the process. Sessions refer to it, so it is never released.
-OrtCustomOpDomain* Domain(const OrtApi* api) {
-  static std::mutex mutex;
-  static std::map<const OrtApi*, OrtCustomOpDomain*> domains;
-  const std::lock_guard<std::mutex> lock(mutex);
-  OrtCustomOpDomain*& domain = domains[api];
-  if (domain == nullptr) {
-    OrtCustomOpDomain* created = nullptr;
-    Check(api, abi::kCreateCustomOpDomain(api, kDomain, &created));
-    for (const Op& op : Ops()) Check(api, abi::kCustomOpDomainAdd(api, created, &op));
-    domain = created;
+  explicit Domain(const OrtApi* api) {
+    using abi::kFloat, abi::kInt64, abi::kUndefined;
+    ops = {
+        {"GaussianNoise", {kUndefined, kFloat, kInt64, kFloat}, GaussianNoise, api},
+        {"LognormalNoise", {kUndefined, kFloat, kFloat, kInt64, kFloat}, LognormalNoise, api},
+        {"StuckFaults", {kUndefined, kFloat, kFloat, kInt64, kFloat}, StuckFaults, api},
+    };
+    Check(api, abi::kCreateCustomOpDomain(api, "nmtool", &domain));
+    for (const Op& op : ops) Check(api, abi::kCustomOpDomainAdd(api, domain, &op));
   }
-  return domain;
+};
+
+// One domain per runtime in the process. Never destroyed: sessions point to it, and one may outlive
+// the static objects of this library.
+OrtCustomOpDomain* DomainFor(const OrtApi* api) {
+  static std::mutex mutex;
+  static auto& domains = *new std::map<const OrtApi*, Domain>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  return domains.try_emplace(api, api).first->second.domain;
 }
 
 }  // namespace
@@ -124,6 +143,6 @@ OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* base)
   }
   return Guard(api, "nmtool", [&] {
     ActiveLevel();  // a wrong NMTOOL_SIMD is an error here, not at the first node
-    Check(api, abi::kAddCustomOpDomain(api, options, Domain(api)));
+    Check(api, abi::kAddCustomOpDomain(api, options, DomainFor(api)));
   });
 }

@@ -1,5 +1,7 @@
 """Tables and numbers as text."""
 
+import json
+
 import pytest
 
 from nmtool.cli.output import Output, number, percent, refuse_overwriting, table
@@ -22,6 +24,14 @@ def test_figures():
     assert number(123.4) == "123"
     assert number(None) == percent(None) == "-"
     assert percent(0.9999) == "100.0%"
+
+
+def test_json_is_valid_json_with_its_own_head(capsys):
+    Output("x", as_json=True).result({"schema": "y", "rows": [{"a": float("nan"), "b": (1, float("inf"))}]}, print)
+    document = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(name))
+    assert list(document) == ["schema", "version", "rows"]
+    assert document["schema"] == "nmtool.x/1"
+    assert document["rows"] == [{"a": None, "b": [1, None]}]
 
 
 def test_quiet_says_nothing(capsys):

@@ -1,4 +1,4 @@
-"""Write normal_kat.txt: an implementation of docs/noise-spec.md in plain Python integers and doubles, sharing no code with nmtool."""
+"""Write normal_kat.txt: docs/noise-spec.md in plain Python integers and doubles, sharing no code with nmtool."""
 
 import math
 import struct
@@ -38,7 +38,7 @@ def element(seed, stream, trial, draw, e):
 
 
 def main():
-    lines = ["# seed stream trial draw element -> word (hexadecimal) uniform normal (float64); written by make_normal_kat.py"]
+    lines = ["# seed stream trial draw element -> word (hexadecimal) uniform normal (float64)"]
     for seed, stream, trial, draw, first in CASES:
         for e in range(first, first + 64, 7):
             word, uniform, normal = element(seed, stream, trial, draw, e)

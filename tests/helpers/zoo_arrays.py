@@ -2,8 +2,9 @@
 
 import numpy as np
 import onnx
-from build import constant, model, weights
 from entries import add
+
+from build import constant, model, weights
 
 X = "g (float[2,3] x) => (float[2,4] y)"
 W = weights(3, 4)

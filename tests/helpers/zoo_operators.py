@@ -1,8 +1,9 @@
 """Every operator that maps to arrays, and those that stay digital."""
 
 import numpy as np
-from build import MICROSOFT, model, weights
 from entries import add
+
+from build import MICROSOFT, model, weights
 
 X = "g (float[2,3] x) => (float[2,4] y)"
 W = weights(3, 4)

@@ -1,8 +1,9 @@
 """Arrays in subgraphs and in model-local functions."""
 
 import numpy as np
-from build import constant, function, model, weights
 from entries import add
+
+from build import constant, function, model, weights
 
 X = "g (float[2,3] x) => (float[2,4] y)"
 W = weights(3, 4)

@@ -7,9 +7,9 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from build import function, model, weights
 from running import noise, run_ort
 
+from build import function, model, weights
 from nmtool.errors import ModelError, UsageError
 from nmtool.model import load, save
 from nmtool.noise import Gaussian

@@ -3,9 +3,9 @@
 import numpy as np
 import onnx
 import pytest
-from build import model, weights
 from zoo import ZOO
 
+from build import model, weights
 from nmtool.errors import ModelError, UsageError
 from nmtool.passes.report import CoverageReport
 from nmtool.verbs.inject import inject

@@ -4,10 +4,10 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from build import constant, function, model, weights
 from running import noise, run_ort, session
 from zoo import ZOO
 
+from build import constant, function, model, weights
 from nmtool.noise.reference import Source, normals
 from nmtool.noise.stream import stream_of
 from nmtool.probe import random_inputs

@@ -30,6 +30,6 @@ for version in ${*:-1.17.3 1.19.2 1.22.1 newest}; do
   "$environment/bin/pip" install --quiet $packages "onnx>=1.16" ml_dtypes pytest
   echo "onnxruntime $version:"
   # nmtool itself is imported from the checkout; it is the library that is on test.
-  PYTHONPATH=$PWD "$environment/bin/pytest" --quiet -p no:cacheprovider tests/runtime || failed="$failed $version"
+  PYTHONPATH=$PWD "$environment/bin/pytest" --quiet -p no:cacheprovider tests/runtime --ignore tests/runtime/test_cpp.py || failed="$failed $version"
 done
 [ -z "$failed" ] || { echo "failed:$failed"; exit 1; }

@@ -74,6 +74,19 @@ def level(request: pytest.FixtureRequest, library: Library) -> str:
     return request.param
 
 
+def open_session(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    options.register_custom_ops_library(str(library_path()))
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture(scope="session")
+def session_of() -> Callable[..., onnxruntime.InferenceSession]:
+    return open_session
+
+
 RunOp = Callable[..., NDArray]
 
 
@@ -108,15 +121,7 @@ def run_op() -> RunOp:
         output = helper.make_tensor_value_info("y", inputs[0].type.tensor_type.elem_type, x.shape)
         opsets = [helper.make_opsetid("", 18), helper.make_opsetid("nmtool", 1)]
         graph = helper.make_graph(nodes, "one_op", inputs, [output])
-        y = session(helper.make_model(graph, opset_imports=opsets, ir_version=8), threads).run(None, feeds)[0]
+        y = open_session(helper.make_model(graph, opset_imports=opsets, ir_version=8), threads).run(None, feeds)[0]
         return y.astype(x.dtype)
 
     return run
-
-
-def session(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4
-    options.register_custom_ops_library(str(library_path()))
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

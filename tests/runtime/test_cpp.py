@@ -3,9 +3,12 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from nmtool.library import library_path
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
 ORT_INCLUDE = os.environ.get("NMTOOL_ORT_INCLUDE")
@@ -30,3 +33,12 @@ def test_known_answers_in_cpp(tmp_path):
 def test_abi_is_the_official_one(tmp_path):
     cmake("-S", RUNTIME, "-B", tmp_path, f"-DNMTOOL_ORT_INCLUDE={ORT_INCLUDE}")
     cmake("--build", tmp_path, "--target", "ort_abi_check")
+
+
+@pytest.mark.skipif(shutil.which("nm") is None or sys.platform != "linux", reason="needs nm and ELF")
+def test_only_the_documented_symbols_are_exported():
+    listing = subprocess.run(["nm", "-D", "--defined-only", library_path()], capture_output=True, text=True, check=True)
+    header = (RUNTIME / "nmtool_ops.h").read_text()
+    symbols = [line.split()[-1] for line in listing.stdout.splitlines()]
+    assert "RegisterCustomOps" in symbols
+    assert [symbol for symbol in symbols if f"{symbol}(" not in header] == []

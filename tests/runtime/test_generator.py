@@ -34,7 +34,9 @@ def test_element_known_answers(library, level):
         assert abs(np.float64(library.normals(source, e, e + 1, level)[0]) - float(normal)) <= 4 * ulp
 
 
-@pytest.mark.parametrize(("start", "stop"), [(0, 64), (0, 1), (63, 65), (5, 5), (1, 1000), (64, 320), (2**34 - 100, 2**34)])
+@pytest.mark.parametrize(
+    ("start", "stop"), [(0, 64), (0, 1), (63, 65), (5, 5), (1, 1000), (64, 320), (2**34 - 100, 2**34)]
+)
 @pytest.mark.parametrize("source", SOURCES)
 def test_any_range_equals_the_reference(library, level, source, start, stop):
     np.testing.assert_array_equal(library.uniforms(source, start, stop, level), reference.uniforms(source, start, stop))

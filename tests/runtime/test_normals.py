@@ -11,7 +11,12 @@ from nmtool.noise.reference import Source
 EDGES = np.unique(
     [
         (base + offset) % 2**32
-        for base in [0, *(2**k for k in range(33)), *(k << 28 for k in range(16)), *(int(2 ** (k + 0.5)) for k in range(32))]
+        for base in [
+            0,
+            *(2**k for k in range(33)),
+            *(k << 28 for k in range(16)),
+            *(int(2 ** (k + 0.5)) for k in range(32)),
+        ]
         for offset in (-257, -256, -129, -128, -127, -64, -2, -1, 0, 1, 2, 63, 64, 127, 128, 129, 255, 256, 257)
     ]
 ).astype(np.uint32)
@@ -79,7 +84,9 @@ def sample(library):
     return library.normals(Source(seed=2026, stream=7), 0, SAMPLE, library.levels[-1]).astype(np.float64)
 
 
-@pytest.mark.parametrize(("power", "moment", "variance"), [(1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96), (6, 15, 10170)])
+@pytest.mark.parametrize(
+    ("power", "moment", "variance"), [(1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96), (6, 15, 10170)]
+)
 def test_moments(sample, power, moment, variance):
     assert abs((sample**power).mean() - moment) < 3.29 * math.sqrt(variance / SAMPLE)
 

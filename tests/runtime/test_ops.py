@@ -2,12 +2,18 @@
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from nmtool.noise import reference
 from nmtool.noise.reference import Source
 
 SOURCE = Source(seed=0x123456789ABCDEF, stream=2**55 + 12345, trial=9, draw=3)
 DTYPES = ["float32", "float64", "float16", "bfloat16"]
+PARAMETERS = {
+    "GaussianNoise": ["std"],
+    "LognormalNoise": ["mean", "std"],
+    "StuckFaults": ["probabilities", "values"],
+}
 SHAPES = [(), (1,), (0,), (3, 0, 2), (63,), (64,), (65,), (2047,), (7, 293), (16384,), (5, 7, 1001)]
 
 # Shapes of std on x [4, 6, 5, 7]: one value; all; one block of dimensions; and patterns with several.
@@ -70,7 +76,9 @@ def test_gaussian_std_forms(run_op, std_shape, dtype):
     assert_same_bits(y, reference.gaussian_noise(x, std, SOURCE, 1.5))
 
 
-@pytest.mark.parametrize("std_shape", [(300, 1, 1), (1, 1, 50), (300, 40, 1), (300, 1, 50), (40, 50), (300, 40, 50)], ids=str)
+@pytest.mark.parametrize(
+    "std_shape", [(300, 1, 1), (1, 50), (300, 40, 1), (300, 1, 50), (40, 50), (300, 40, 50)], ids=str
+)
 @pytest.mark.usefixtures("exact_normals")
 def test_gaussian_std_across_chunks(run_op, std_shape):
     x, std = array((300, 40, 50), "float32"), positive(std_shape)
@@ -118,13 +126,12 @@ def test_stuck_faults(run_op, shape, faults, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("op", ["GaussianNoise", "LognormalNoise", "StuckFaults"])
+@pytest.mark.parametrize("op", PARAMETERS)
 def test_scale_zero_returns_x_itself(run_op, op, dtype):
     x = array((1000,), dtype)
     x[:3] = [-0.0, np.inf, np.nan]
     one = np.ones(1, np.float32)
-    names = {"GaussianNoise": ["std"], "LognormalNoise": ["mean", "std"], "StuckFaults": ["probabilities", "values"]}[op]
-    assert_same_bits(run_op(op, x, dict.fromkeys(names, one), SOURCE, scale=0.0), x)
+    assert_same_bits(run_op(op, x, dict.fromkeys(PARAMETERS[op], one), SOURCE, scale=0.0), x)
 
 
 @pytest.mark.usefixtures("exact_normals")
@@ -137,11 +144,10 @@ def test_float16_extremes(run_op):
     np.testing.assert_array_equal(run_op("GaussianNoise", x, {"std": std}, SOURCE), expected)
 
 
-@pytest.mark.parametrize("op", ["GaussianNoise", "LognormalNoise", "StuckFaults"])
+@pytest.mark.parametrize("op", PARAMETERS)
 def test_threads_do_not_matter(run_op, op):
     x, parameter = array((123457,), "float32"), np.float32([0.1])
-    names = {"GaussianNoise": ["std"], "LognormalNoise": ["mean", "std"], "StuckFaults": ["probabilities", "values"]}[op]
-    one, two = (run_op(op, x, dict.fromkeys(names, parameter), SOURCE, threads=n) for n in (1, 2))
+    one, two = (run_op(op, x, dict.fromkeys(PARAMETERS[op], parameter), SOURCE, threads=n) for n in (1, 2))
     assert_same_bits(one, two)
 
 
@@ -150,3 +156,53 @@ def test_trial_may_have_one_dimension_and_attributes_may_be_unknown(run_op):
     x, std = array((100,), "float32"), np.float32([0.5])
     y = run_op("GaussianNoise", x, {"std": std}, SOURCE, scale=np.float32([2]), trial=np.array([9]), unknown=1)
     assert_same_bits(y, reference.gaussian_noise(x, std, SOURCE, 2))
+
+
+@pytest.mark.parametrize("shape", [[4, 6], ["batch", 6], [None, 6]], ids=str)
+@pytest.mark.parametrize("op", PARAMETERS)
+def test_type_and_shape_are_inferred(session_of, op, shape):
+    inputs = ["x", *PARAMETERS[op], "trial", "scale"]
+    types = [TensorProto.FLOAT16, *(TensorProto.FLOAT for _ in PARAMETERS[op]), TensorProto.INT64, TensorProto.FLOAT]
+    shapes = [shape, *([1] for _ in inputs[1:])]
+    graph = helper.make_graph(
+        [
+            helper.make_node(op, inputs, ["noisy"], domain="nmtool", seed=1, stream=2),
+            helper.make_node("Relu", ["noisy"], ["y"]),
+        ],
+        "inferred",
+        [helper.make_tensor_value_info(*value) for value in zip(inputs, types, shapes, strict=True)],
+        [helper.make_empty_tensor_value_info("y")],
+    )
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("nmtool", 1)]
+    session = session_of(helper.make_model(graph, opset_imports=opsets, ir_version=8), threads=1)
+    assert session.get_outputs()[0].type == "tensor(float16)"
+    assert session.get_outputs()[0].shape == ([] if None in shape else shape)  # a nameless dimension: nothing is said
+    x = np.zeros((4, 6), np.float16)
+    feeds = {"x": x, **dict.fromkeys(PARAMETERS[op], np.float32([1])), "trial": np.array([0]), "scale": np.float32([1])}
+    assert session.run(None, feeds)[0].shape == (4, 6)
+
+
+def test_the_kernel_wins_over_a_model_local_function(session_of):
+    # inject stores the operators' bodies in the model, for runtimes without the library. Here the body does nothing.
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("nmtool", 1)]
+    names = ["x", "std", "trial", "scale"]
+    body = helper.make_function(
+        "nmtool",
+        "GaussianNoise",
+        names,
+        ["y"],
+        [helper.make_node("Identity", ["x"], ["y"])],
+        opsets,
+        ["seed", "stream"],
+    )
+    types = [TensorProto.FLOAT, TensorProto.FLOAT, TensorProto.INT64, TensorProto.FLOAT]
+    graph = helper.make_graph(
+        [helper.make_node("GaussianNoise", names, ["y"], domain="nmtool", seed=1, stream=2)],
+        "both",
+        [helper.make_tensor_value_info(*value, [1]) for value in zip(names, types, strict=True)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
+    )
+    model = helper.make_model(graph, opset_imports=opsets, functions=[body], ir_version=8)
+    one = np.float32([1])
+    y = session_of(model, threads=1).run(None, {"x": one, "std": one, "trial": np.array([0]), "scale": one})[0]
+    assert y != one

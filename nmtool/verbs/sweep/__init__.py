@@ -4,8 +4,8 @@ plan.py grid and points, models.py noisy models, evaluate.py one point, execute.
 disk, statistics.py and tolerance.py what follows from them, result.py and plot.py how they are shown.
 """
 
+from nmtool.verbs.sweep.experiment import sweep
 from nmtool.verbs.sweep.plan import parse_etas
 from nmtool.verbs.sweep.result import SweepResult
-from nmtool.verbs.sweep.sweep import sweep
 
 __all__ = ["SweepResult", "parse_etas", "sweep"]

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pickle
 import signal
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from multiprocessing import connection, get_context
 from multiprocessing.context import SpawnProcess
 from typing import TypeAlias
 
-from nmtool.errors import NmtoolError, SetupError
+from nmtool.errors import NmtoolError, SetupError, UsageError
 from nmtool.verbs.sweep.evaluate import Evaluators, Measurement
 from nmtool.verbs.sweep.models import NoisyModel
 from nmtool.verbs.sweep.plan import Point
@@ -59,6 +60,7 @@ def in_processes(
     Raises:
         NmtoolError: an evaluation failed.
         SetupError: a worker died.
+        UsageError: the data source cannot be pickled.
     """
     waiting = iter(points)
     workers: dict[connection.Connection, SpawnProcess] = {}
@@ -93,7 +95,10 @@ def _start(measurement: Measurement) -> tuple[connection.Connection, SpawnProces
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, measurement), daemon=True)
-    process.start()
+    try:
+        process.start()
+    except (pickle.PicklingError, AttributeError, TypeError) as error:  # what pickle raises, depending on the object
+        raise UsageError(f"the data cannot be given to processes: {error}", hint="use a file or one job") from error
     theirs.close()  # so that the worker's death is an end of file here
     return ours, process
 

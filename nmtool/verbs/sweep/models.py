@@ -1,7 +1,9 @@
 """The models of a sweep: each one a noisy file and what its noise means."""
 
 import hashlib
+import inspect
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +15,14 @@ import onnx_ir as ir
 
 from nmtool import model as model_files
 from nmtool import provenance
-from nmtool.backends import ModelSource
 from nmtool.errors import UsageError
+from nmtool.model import ModelSource
+from nmtool.noise.gaussian import Gaussian
 from nmtool.verbs.inject import inject
 
-ModelSources: TypeAlias = ModelSource | Sequence[ModelSource] | Mapping[str, ModelSource]
+logger = logging.getLogger(__name__)
 
-_CHUNK = 1 << 20  # bytes
+ModelSources: TypeAlias = "ModelSource | Sequence[ModelSource] | Mapping[str, ModelSource]"
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class NoisyModel:
         file: the noisy model.
         sha256: digest of the model as given, external data included.
         provenance: of the noisy model; its eta is the noise level at scale 1.
-        injection: options of `inject` besides the noise; empty for a model that was given noisy.
+        injection: options of `inject` other than the defaults; empty for a model that was given noisy.
     """
 
     label: str
@@ -55,12 +58,15 @@ def prepare(models: ModelSources, folder: Path, seed: int, injection: Mapping[st
         injection: further options of `inject`, for these models.
 
     Raises:
-        UsageError: a noisy model has no level to scale, or draws its noise by itself.
+        UsageError: an option that `inject` has not, or a noisy model that has no level to scale or draws by itself.
         ModelError: a model cannot be read or made noisy.
     """
     labelled = _labelled(models)
     if not labelled:
         raise UsageError("no model to sweep")
+    for name in injection:
+        if name not in inspect.signature(inject).parameters or name in ("model", "eta", "seed"):
+            raise UsageError(f"the noise of a sweep has no option {name!r}", hint="see the options of `nmtool inject`")
     return [
         _prepare(label, source, folder / f"{number}.onnx", seed, injection)
         for number, (label, source) in enumerate(labelled.items())
@@ -72,21 +78,31 @@ def _prepare(label: str, source: ModelSource, file: Path, seed: int, injection: 
     found = provenance.read(model)
     sha256 = _digest(model, source)
     if found is None:
-        noisy = inject(model, seed=seed, eta=1.0, **injection).model
+        noisy = inject(source, seed=seed, eta=1.0, **injection).model
         model_files.save(noisy, file)
         found = provenance.read(noisy)
         assert found is not None  # inject records it
-        options = {name: value for name, value in injection.items() if name != "noise"}
-        return NoisyModel(label, file, sha256, found, json.loads(json.dumps(options, default=str)))
+        return NoisyModel(label, file, sha256, found, _not_default(injection))
     if found.fresh:
         raise UsageError(f"{label} draws its noise by itself", hint="inject the source model without `fresh`")
     if found.eta <= 0:
         raise UsageError(f"{label} was made noisy with eta {found.eta}, which cannot be scaled")
+    if seed or _not_default(injection) or injection.get("noise", "gaussian") not in ("gaussian", Gaussian(1.0)):
+        logger.warning("%s is noisy already: the noise options, seed included, do not apply to it", label)
     if isinstance(source, (str, os.PathLike)):
         file = Path(source)
     else:
         model_files.save(model, file)
     return NoisyModel(label, file, sha256, found, {})
+
+
+def _not_default(injection: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that differ from inject's defaults, as JSON has them; those of the noise are in the provenance."""
+    defaults = {
+        name: json.dumps(each.default, default=str) for name, each in inspect.signature(inject).parameters.items()
+    }
+    options = {name: value for name, value in injection.items() if name not in ("noise", "relative_to")}
+    return {name: json.loads(json.dumps(v)) for name, v in options.items() if json.dumps(v) != defaults[name]}
 
 
 def _labelled(models: ModelSources) -> dict[str, ModelSource]:
@@ -105,18 +121,11 @@ def _labelled(models: ModelSources) -> dict[str, ModelSource]:
 
 
 def _digest(model: ir.Model, source: ModelSource) -> str:
-    sha = hashlib.sha256()
-    files = set()
-    for graph in model.graphs():
-        for value in graph.initializers.values():
-            if isinstance(value.const_value, ir.ExternalTensor):
-                files.add(Path(value.const_value.path))
-    if isinstance(source, (str, os.PathLike)):
-        files.add(Path(source))
-    else:
-        sha.update(ir.to_proto(model).SerializeToString(deterministic=True))
+    """Digest of the model's file or serialized form; of that and its data files where it has any."""
+    tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
+    files = {Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
+    digests = [model_files.digest(source)]
     for file in sorted(files):
         with file.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                sha.update(chunk)
-    return sha.hexdigest()
+            digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

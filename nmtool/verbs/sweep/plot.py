@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nmtool.atomic import written_whole
 from nmtool.errors import SetupError, UsageError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 _STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
+    "axes.axisbelow": True,
     "axes.grid": True,
     "axes.prop_cycle": "cycler(color=['0072B2', 'D55E00', '009E73', 'CC79A7', 'E69F00', '56B4E9', '000000'])",
     "font.size": 10,
@@ -52,7 +54,8 @@ def plot(result: "SweepResult", paths: Sequence[Path]) -> None:
         _draw(axes, result)
         for path in paths:
             date = {"Date": None} if path.suffix == ".svg" else {}
-            figure.savefig(path, dpi=200, metadata=date)
+            with written_whole(path) as staged:
+                figure.savefig(staged, dpi=200, metadata=date)
 
 
 def _draw(axes: "Axes", result: "SweepResult") -> None:
@@ -63,11 +66,11 @@ def _draw(axes: "Axes", result: "SweepResult") -> None:
         curve = [row for row in rows if row.model == model]
         etas = [row.eta for row in curve]
         (line,) = axes.plot(etas, [row.summary.mean * factor for row in curve], marker="o", markersize=3.5, label=model)
-        band = [row for row in curve if row.summary.low is not None and row.summary.high is not None]
+        summaries = [row.summary for row in curve]
         axes.fill_between(
-            [row.eta for row in band],
-            [factor * row.summary.low for row in band if row.summary.low is not None],
-            [factor * row.summary.high for row in band if row.summary.high is not None],
+            etas,
+            [factor * (each.mean if each.low is None else each.low) for each in summaries],
+            [factor * (each.mean if each.high is None else each.high) for each in summaries],
             color=line.get_color(),
             alpha=0.2,
             linewidth=0,
@@ -88,4 +91,4 @@ def _noise_label(result: "SweepResult") -> str:
     units = {_UNITS.get(str(noise.get("relative_to"))) for noise in noises}
     name = f"{names.pop()} noise" if len(names) == 1 else "noise"
     unit = units.pop() if len(units) == 1 else None
-    return f"{name} η, {unit}" if unit else f"{name} η"
+    return f"{name} η ({unit})" if unit else f"{name} η"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nmtool.atomic import written_whole
 from nmtool.errors import ModelError, UsageError
 from nmtool.verbs.sweep.statistics import Summary, summarize
 from nmtool.verbs.sweep.store import Record
@@ -78,7 +79,7 @@ class SweepResult:
 
     def write_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the summary: model, eta, trials, mean, std, low, high."""
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
+        with written_whole(Path(path)) as staged, staged.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ["model", "eta", *(each.name for each in dataclasses.fields(Summary))])
             writer.writeheader()
             writer.writerows(self._rows())

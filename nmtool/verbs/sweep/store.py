@@ -27,7 +27,7 @@ class Setting:
         model_sha256: digest of the model as given, external data included.
         noise: the noise model and its parameters at scale 1.
         seed: of the noise.
-        injection: options of `inject` that chose the layers; empty for a model that was given noisy.
+        injection: options of `inject` other than the defaults; empty for a model that was given noisy.
         data_sha256: digest of samples, labels and preparation.
         samples: how many.
         metric: name of the metric.
@@ -107,8 +107,11 @@ class Store:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._file is not None:
+        if self._file is not None and self._path is not None:
+            empty = self._file.seek(0, os.SEEK_END) == 0
             self._file.close()
+            if empty:  # the sweep failed before its first evaluation
+                self._path.unlink()
 
     def check(self, setting: Setting) -> None:
         """Refuse to mix experiments.

@@ -52,7 +52,7 @@ def tolerance(etas: Sequence[float], values: Float64, drop: float, higher_is_bet
     eta = _crossing(levels, goodness.mean(axis=0), limit)
     trials = len(values)
     if trials < 2:
-        return Tolerance(drop, eta, None, None, eta == levels[-1])
+        return Tolerance(drop, eta, None, None, bool(eta == levels[-1]))
     draws = np.random.default_rng(_SEED).integers(trials, size=(_REPLICATES, trials))
     replicates = [_crossing(levels, goodness[draw].mean(axis=0), limit) for draw in draws]
     low, high = np.quantile(replicates, [0.025, 0.975])

@@ -91,9 +91,9 @@ def sweep(
     measurement = Measurement(data, data_options or DataOptions(), metric, output, redraw, backend, backend_options)
     with TemporaryDirectory(prefix="nmtool-") as folder, Store(Path(results) if results else None) as store:
         noisy = prepare(models, Path(folder), seed, {"noise": noise} | dict(injection or {}))
-        plan = points([model.label for model in noisy], levels, trials)
         evaluators = Evaluators(measurement)
         settings = {model.label: _check(evaluators.get(model), store, trials) for model in noisy}
+        plan = points(settings, levels, trials)
         todo = [point for point in plan if point not in store.records]
         by_label = {model.label: model for model in noisy}
         if jobs == 1:

@@ -1,0 +1,112 @@
+"""What one standard normal costs: nanoseconds per normal and core, against numpy and onnxruntime in the same run.
+
+    python benchmarks/kernel.py [--repeats 15] [--json results.json]
+
+Rows named after a SIMD level draw into a buffer in memory through the C interface of the library; the others run the
+node in an onnxruntime session, where GaussianNoise also reads x and adds. Each figure is the median of the repeats,
+then the fastest; repeats alternate between the rows so that a busy machine disturbs all of them alike.
+"""
+
+import argparse
+import ctypes
+import json
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper
+
+from nmtool.library import library_path
+
+SIZES = {"256 KiB": 1 << 16, "16 MiB": 1 << 22}  # the first fits an L2 cache, the second does not
+LARGEST = max(SIZES.values())
+
+
+def level_rows(size: int) -> dict[str, Callable[[], object]]:
+    library = ctypes.CDLL(str(library_path()))
+    library.nmtool_simd_levels.restype = ctypes.c_char_p
+    out = np.empty(size, np.float32)
+    integers = [ctypes.c_int64(value) for value in (0, size, 1, 2, 3)]  # start, count, seed, stream, trial
+
+    def row(level: bytes) -> Callable[[], object]:
+        return lambda: library.nmtool_normals(out.ctypes, *integers, ctypes.c_int32(0), level)
+
+    return {f"{level.decode()}, 1 thread": row(level) for level in library.nmtool_simd_levels().split(b",")}
+
+
+def session_row(node: str, size: int, threads: int) -> Callable[[], object]:
+    make_node = {
+        "GaussianNoise": partial(
+            helper.make_node, node, ["x", "std", "trial", "one"], domain="nmtool", seed=1, stream=2
+        ),
+        "RandomNormalLike": partial(helper.make_node, node, ["x"]),
+    }[node]
+    constants = [
+        helper.make_tensor("std", TensorProto.FLOAT, [1], [0.1]),
+        helper.make_tensor("trial", TensorProto.INT64, [], [3]),
+        helper.make_tensor("one", TensorProto.FLOAT, [], [1.0]),
+    ]
+    graph = helper.make_graph(
+        [make_node(["y"])],
+        "benchmark",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [size])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [size])],
+        constants,
+    )
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("nmtool", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    options.register_custom_ops_library(str(library_path()))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    binding = session.io_binding()
+    binding.bind_cpu_input("x", np.zeros(size, np.float32))
+    binding.bind_ortvalue_output("y", onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(size, np.float32)))
+    return lambda: session.run_with_iobinding(binding)
+
+
+def rows(size: int) -> dict[str, Callable[[], object]]:
+    generator, out = np.random.default_rng(0), np.empty(size, np.float32)
+    return {
+        **level_rows(size),
+        "GaussianNoise node, 1 thread": session_row("GaussianNoise", size, 1),
+        "GaussianNoise node, 2 threads": session_row("GaussianNoise", size, 2),
+        "numpy standard_normal, 1 thread": lambda: generator.standard_normal(dtype=np.float32, out=out),
+        "RandomNormalLike node, 1 thread": session_row("RandomNormalLike", size, 1),
+    }
+
+
+def measure(size: int, repeats: int) -> dict[str, dict[str, float]]:
+    """Nanoseconds per normal of each row: median and fastest."""
+    functions = rows(size)
+    samples: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(1 + repeats * LARGEST // size):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            samples[name].append((time.perf_counter() - start) / size * 1e9)
+    warm = {name: values[1:] for name, values in samples.items()}
+    return {name: {"median": statistics.median(values), "fastest": min(values)} for name, values in warm.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    arguments = parser.parse_args()
+    results = {label: measure(size, arguments.repeats) for label, size in SIZES.items()}
+    print(f"{'ns per normal: median, fastest':34}" + "".join(f"{label:>16}" for label in results))
+    for name in results[next(iter(SIZES))]:
+        cells = (f"{result[name]['median']:10.2f}{result[name]['fastest']:6.2f}" for result in results.values())
+        print(f"{name:34}" + "".join(cells))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The command line mirrors the Python API: same names, same defaults."""
+
+import inspect
+
+import pytest
+import typer
+
+import nmtool
+from nmtool.cli.app import app
+
+COMMANDS = typer.main.get_command(app).commands
+VERBS = sorted(COMMANDS.keys() & set(nmtool.__all__))
+
+
+def test_every_verb_of_the_api_is_a_command():
+    assert VERBS == ["bake", "doctor", "inject", "run", "strip", "sweep"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_defaults_are_the_same(verb):
+    options = {option.name: option for option in COMMANDS[verb].params}
+    options.pop("batch_size", None)  # None means 64 for everything that the command line can name
+    for name, parameter in inspect.signature(getattr(nmtool, verb)).parameters.items():
+        if name in options and parameter.default is not inspect.Parameter.empty:
+            assert (options[name].default or None) == (parameter.default or None), name
+
+
+def test_eta_of_a_sweep_has_the_default_of_the_api():
+    default = inspect.signature(nmtool.sweep).parameters["etas"].default
+    assert {option.name: option.default for option in COMMANDS["sweep"].params}["eta"] == default
+
+
+@pytest.mark.parametrize("verb", ["inject", "bake", "strip"])
+def test_no_parameter_of_the_api_is_out_of_reach(verb):
+    options = {option.name for option in COMMANDS[verb].params}
+    assert set(inspect.signature(getattr(nmtool, verb)).parameters) <= options
