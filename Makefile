@@ -7,10 +7,10 @@ SOURCE := $(shell find nmtool passes -name '*.py')
 NATIVE := $(shell find runtime -type f)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types compat bench clean
+.PHONY: help venv demo test test-slow lint types compat bench clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 8
 
 venv: $(VENV)/installed  ## the virtual environment, with nmtool built and installed in it (editable)
 
@@ -27,7 +27,10 @@ demo: venv  ## inject noise into the digits model, sweep its accuracy, plot it: 
 	  --results demo/sweep.jsonl --csv demo/sweep.csv --plot demo/sweep.svg --plot demo/sweep.png
 
 test: venv lint types  ## lint, types, and all fast tests
-	$(BIN)/pytest --numprocesses auto --quiet
+	$(BIN)/pytest --numprocesses auto --quiet -m "not slow"
+
+test-slow: venv  ## the tests that take minutes
+	$(BIN)/pytest --numprocesses auto --quiet -m slow
 
 lint: venv  ## ruff: rules and format
 	$(BIN)/ruff check
