@@ -1,24 +1,18 @@
 """The C++ host program: same output as Python, bit for bit. Needs the official headers of ONNX Runtime."""
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import pytest
+from building import ORT_INCLUDE, cmake, needs_cmake, needs_official_header
 from onnx import TensorProto, helper, save
 
 from nmtool.library import library_path
 
 HOST = Path(__file__).parents[2] / "examples" / "cpp_host"
-ORT_INCLUDE = os.environ.get("NMTOOL_ORT_INCLUDE")
 
-pytestmark = [
-    pytest.mark.skipif(ORT_INCLUDE is None, reason="NMTOOL_ORT_INCLUDE names no folder with onnxruntime_c_api.h"),
-    pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake"),
-]
+pytestmark = [needs_official_header, needs_cmake]
 
 
 def noisy_model(path):
@@ -51,10 +45,8 @@ def test_same_output_as_python(tmp_path):
     library = tmp_path / "libonnxruntime.so.1"  # the name that the loader looks for
     library.symlink_to(*capi.glob("libonnxruntime.so.*"))
     build = tmp_path / "build"
-    configured = run("cmake", "-S", HOST, "-B", build, f"-DORT_INCLUDE={ORT_INCLUDE}", f"-DORT_LIB={library}")
-    assert configured.returncode == 0, configured.stderr
-    built = run("cmake", "--build", build)
-    assert built.returncode == 0, built.stdout + built.stderr
+    cmake("-S", HOST, "-B", build, f"-DORT_INCLUDE={ORT_INCLUDE}", f"-DORT_LIB={library}")
+    cmake("--build", build)
 
     noisy_model(tmp_path / "noisy.onnx")
     result = run(build / "noisy_host", tmp_path / "noisy.onnx", library_path(), 2)

@@ -1,24 +1,18 @@
 """The C++ side by itself: builds without a warning, passes its known answers, agrees with the official ABI header."""
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from building import ORT_INCLUDE, cmake, needs_cmake, needs_official_header
 
 from nmtool.library import library_path
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
-ORT_INCLUDE = os.environ.get("NMTOOL_ORT_INCLUDE")
 
-pytestmark = pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
-
-
-def cmake(*args):
-    result = subprocess.run(["cmake", *map(str, args)], capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
+pytestmark = needs_cmake
 
 
 def test_known_answers_in_cpp(tmp_path):
@@ -29,7 +23,7 @@ def test_known_answers_in_cpp(tmp_path):
     assert "portable: 3 counters, 50 elements" in result.stdout
 
 
-@pytest.mark.skipif(ORT_INCLUDE is None, reason="NMTOOL_ORT_INCLUDE names no folder with onnxruntime_c_api.h")
+@needs_official_header
 def test_abi_is_the_official_one(tmp_path):
     cmake("-S", RUNTIME, "-B", tmp_path, f"-DNMTOOL_ORT_INCLUDE={ORT_INCLUDE}")
     cmake("--build", tmp_path, "--target", "ort_abi_check")
