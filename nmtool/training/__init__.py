@@ -1,0 +1,1 @@
+"""Training in torch: the only sub-package that imports it."""
