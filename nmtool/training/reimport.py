@@ -1,0 +1,122 @@
+"""Trained weights back into the ONNX file they came from: only the values of named arrays change."""
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmtool.errors import ModelError, UsageError
+from nmtool.model import load
+from nmtool.training.payloads import Change, replace, stored_arrays, tensors, write_data
+
+
+@dataclass(frozen=True)
+class ReimportReport:
+    """What was written.
+
+    Attributes:
+        changes: one entry per array that was given, in the model's order.
+        files: the files that were written, the model last.
+    """
+
+    changes: tuple[Change, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def changed(self) -> int:
+        """How many arrays have other values than before."""
+        return sum(change.change > 0 for change in self.changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as a JSON-serialisable dict."""
+        return {"changes": [asdict(change) for change in self.changes], "files": [str(file) for file in self.files]}
+
+
+def reimport(
+    source: str | os.PathLike[str] | onnx.ModelProto,
+    weights: Mapping[str, Tensor],
+    output: str | os.PathLike[str],
+    *,
+    trained: Collection[str] | None = None,
+    verify: Callable[[Path], None] | None = None,
+    force: bool = False,
+) -> ReimportReport:
+    """Write the source model with new weights; the rest of it stays the same to the byte.
+
+    Arrays keep their types: those of a float16 model are rounded, and the report says what that lost. External data
+    stays external, in a data file `<output>.data` of the model's own. Either all files are written or none is.
+
+    Args:
+        source: the model whose weights were trained.
+        weights: new values by full name: an initializer's name, the output's name of a Constant node, with the path of
+            a subgraph or function before it (docs/noise-spec.md, "stream").
+        output: where to write the model.
+        trained: names of all arrays that were trained; `weights` must hold exactly these. All of `weights` by default.
+        verify: called with the path of the finished model before it is put in place; what it raises leaves no file.
+        force: overwrite files that exist.
+
+    Raises:
+        ModelError: a name that the model does not have or that is missing, or values that do not fit in their array.
+        UsageError: a file exists and `force` is not given, or the folder cannot be written to.
+    """
+    output = Path(output)
+    if not output.parent.is_dir():
+        raise UsageError(f"the folder of the output does not exist: {output.parent}", hint="create it first")
+    load(source)  # raises what makes a model unusable
+    model, folder = onnx.ModelProto(), Path()
+    if isinstance(source, onnx.ModelProto):
+        model.CopyFrom(source)
+    else:
+        model, folder = onnx.load(source, load_external_data=False), Path(source).parent
+    external = [tensor for tensor in tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL]
+    data = [output.with_name(f"{output.name}.data")] if external else []
+    for target in (*data, output):
+        if target.exists() and not force:
+            raise UsageError(f"the output exists: {target}", hint="write elsewhere, or overwrite it with --force")
+    changes = _replace(model, weights, folder, weights.keys() if trained is None else trained)
+    try:
+        with TemporaryDirectory(dir=output.parent, prefix=".nmtool-") as name:
+            staged = Path(name)
+            for target in data:
+                write_data(model, external, folder, staged / target.name)
+            (staged / output.name).write_bytes(model.SerializeToString())
+            if verify is not None:
+                verify(staged / output.name)
+            for target in (*data, output):
+                (staged / target.name).replace(target)
+    except OSError as error:
+        raise UsageError(f"the output cannot be written: {output}: {error.strerror or error}") from error
+    return ReimportReport(changes, (*data, output))
+
+
+def _replace(
+    model: onnx.ModelProto, weights: Mapping[str, Tensor], folder: Path, trained: Collection[str]
+) -> tuple[Change, ...]:
+    """Replace the values; every trained array is written, and every array that is written was trained."""
+    arrays = dict(stored_arrays(model))
+    accounts = {
+        "the model stores no such array": weights.keys() - arrays.keys(),
+        "trained, but without new values": set(trained) - weights.keys(),
+        "new values for an array that was not trained": weights.keys() - set(trained),
+    }
+    for problem, names in accounts.items():
+        if names:
+            raise ModelError(f"{problem}: {', '.join(map(repr, sorted(names)))}")
+    return tuple(
+        replace(name, tensor, _to_numpy(weights[name]), folder) for name, tensor in arrays.items() if name in weights
+    )
+
+
+def _to_numpy(weights: Tensor) -> NDArray[Any]:
+    values = weights.detach().cpu()
+    if values.dtype == torch.bfloat16:  # unknown to numpy
+        values = values.float()
+    return np.asarray(values.numpy())
