@@ -7,10 +7,14 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
+from build import model
 from nmtool.errors import UsageError
-from nmtool.noise import noise_model, reference
+from nmtool.noise import NOISE_MODELS, noise_model, reference
 from nmtool.noise.base import Stage
+from nmtool.noise.stream import stream_of
 from nmtool.passes.statistics import statistics
+from nmtool.verbs.bake import bake
+from nmtool.verbs.inject import inject
 
 torch = pytest.importorskip("torch")
 from nmtool.training import noise  # noqa: E402
@@ -133,8 +137,9 @@ def test_equal_weights_have_no_spread() -> None:
     assert not noise.Statistics(w, 0).unit("std").any()
 
 
+@pytest.mark.parametrize("per_channel", [False, True])
 @pytest.mark.parametrize(
-    ("model", "options"),
+    ("name", "options"),
     [
         ("gaussian", {}),
         ("gaussian", {"relative_to": "max"}),
@@ -143,20 +148,20 @@ def test_equal_weights_have_no_spread() -> None:
         ("stuck", {"eta": 0.3, "high": 0.5}),
     ],
 )
-@pytest.mark.parametrize("axis", [None, 0])
-def test_stages_are_those_of_bake(model: str, options: dict[str, object], axis: int | None) -> None:
-    stages, w = noise_model(model, options).stages(), weights(6, 50)
-    tensor = torch.tensor(w)
-    if model == "stuck" and axis is not None:
+@pytest.mark.parametrize("dtype", ["float", "float16"])
+def test_trains_with_what_inject_and_bake_put_in_a_chip(name, options, per_channel, dtype) -> None:
+    noise_of, w = noise_model(name, options), weights(50, 6, dtype={"float": np.float32, "float16": np.float16}[dtype])
+    stages, tensor = noise_of.stages(), torch.tensor(w)
+    size = noise.Statistics(tensor, 1 if per_channel else None)
+    if name == "stuck" and per_channel:
         with pytest.raises(UsageError, match="per-channel"):
-            noise.apply_stages(tensor, stages, noise.Statistics(tensor, axis), Source(3, 4, 5))
+            noise.apply_stages(tensor, stages, size, Source(3, 4))
         return
-    size = statistics(ir.tensor(w), "w", axis)
-    (stage,) = stages
-    parameters = [parameter.resolve(size) for parameter in stage.parameters]
-    expected = PRIMITIVES[model][2](w, *parameters, reference.Source(3, 4, 5), 0.7)
-    noisy = noise.apply_stages(tensor, stages, noise.Statistics(tensor, axis), Source(3, 4, 5), 0.7)
-    np.testing.assert_allclose(noisy.numpy(), expected, rtol=2**-21)
+    proto = model(f"g ({dtype}[2,50] x) => ({dtype}[2,6] y) {{ y = MatMul(x, w) }}", w=w)
+    chip = bake(inject(proto, noise=noise_of, per_channel=per_channel, seed=3).model, trial=5, scale=0.7)
+    expected = chip.graph.initializers["w"].const_value.numpy()
+    noisy = noise.apply_stages(tensor, stages, size, Source(3, stream_of("w"), 5), 0.7)
+    np.testing.assert_allclose(noisy.numpy(), expected, rtol=2**-21 if dtype == "float" else 2**-10)
 
 
 def test_stage_k_is_draw_k_and_all_are_sized_by_the_clean_weights() -> None:
@@ -168,6 +173,17 @@ def test_stage_k_is_draw_k_and_all_are_sized_by_the_clean_weights() -> None:
     tensor = torch.tensor(w)
     noisy = noise.apply_stages(tensor, stages, noise.Statistics(tensor), Source(1, 2, 3))
     np.testing.assert_allclose(noisy.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("name", NOISE_MODELS)
+def test_everything_stays_on_the_device_of_the_weights(name: str, exact: bool) -> None:
+    w = torch.empty(3, 4, device="meta")  # has no values, but complains of other devices as any does
+    draws = Source(1, 2, torch.empty((), dtype=torch.int64, device="meta")) if exact else None
+    scale = torch.empty((), device="meta")
+    for each in (scale, 1.0):
+        noisy = noise.apply_stages(w, noise_model(name, {}).stages(), noise.Statistics(w), draws, each)
+        assert (noisy.device, noisy.shape) == (w.device, w.shape)
 
 
 def test_the_generator_of_torch_has_the_same_distribution_and_repeats_by_its_seed() -> None:
