@@ -87,24 +87,20 @@ def replace(name: str, tensor: onnx.TensorProto, values: NDArray[Any], folder: P
     return change
 
 
-def write_data(model: onnx.ModelProto, external: Iterable[onnx.TensorProto], folder: Path, path: Path) -> None:
+def write_data(external: Iterable[onnx.TensorProto], folder: Path, path: Path) -> None:
     """Write the values of the `external` tensors to the file `path`, and make the tensors refer to it.
 
     Args:
-        model: what the tensors belong to.
         external: tensors with their data in files, and those that had before they were replaced.
         folder: where the old data is relative to.
-        path: the data file; the model will lie in the same folder.
+        path: the data file; the model has to lie in the same folder.
     """
     with path.open("wb") as file:
         for tensor in external:
-            loaded = onnx.TensorProto()
-            loaded.CopyFrom(tensor)
-            if loaded.data_location == onnx.TensorProto.EXTERNAL:
-                onnx.external_data_helper.load_external_data_for_tensor(loaded, str(folder))
+            values = ir.serde.deserialize_tensor(tensor, str(folder)).tobytes()
             file.write(bytes(-file.tell() % _ALIGNMENT))
-            place = {"location": path.name, "offset": str(file.tell()), "length": str(len(loaded.raw_data))}
-            file.write(loaded.raw_data)
+            place = {"location": path.name, "offset": str(file.tell()), "length": str(len(values))}
+            file.write(values)
             _clear(tensor)
             tensor.data_location = onnx.TensorProto.EXTERNAL
             for key, value in place.items():

@@ -86,7 +86,7 @@ def reimport(
         with TemporaryDirectory(dir=output.parent, prefix=".nmtool-") as name:
             staged = Path(name)
             for target in data:
-                write_data(model, external, folder, staged / target.name)
+                write_data(external, folder, staged / target.name)
             (staged / output.name).write_bytes(model.SerializeToString())
             if verify is not None:
                 verify(staged / output.name)
