@@ -108,6 +108,20 @@ class ConstantFinder:
         inputs = [value for value in node.inputs if value is not None]
         return node.op_type == "Constant" or (bool(inputs) and all(self.is_constant(value) for value in inputs))
 
+    def ingredients(self, value: ir.Value) -> set[str]:
+        """Full names of the stored constants that a constant is made of; its own where it is stored."""
+        found, stack, seen = set[str](), [value], {value}
+        while stack:
+            value = stack.pop()
+            node = value.producer()
+            if stored_tensor(value) is not None or node is None:
+                found.add(self.full_name(value))
+                continue
+            inputs = {source for source in node.inputs if source is not None} - seen
+            stack.extend(inputs)
+            seen |= inputs
+        return found
+
     def tensor(self, value: ir.Value) -> ir.TensorProtocol:
         """Contents of a constant value.
 

@@ -1,6 +1,6 @@
 """Deciding, for every node, whether it maps to analog arrays: the plan that InjectNoise carries out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -66,16 +66,22 @@ class Coverage:
             elif (call := self._calls.get(site.node.op_identifier())) is not None:
                 yield from self._call(site, call)
 
-    def other_weights(self, arrays: set[str]) -> tuple[int, dict[str, int]]:
-        """Floating-point weights outside `arrays` (their names): how many, and by which operators how often used."""
+    def other_weights(self, arrays: Iterable[ConstantArray]) -> tuple[int, dict[str, int]]:
+        """Floating-point weights that `arrays` are not made of: how many, and by which operators how often used."""
         count, users = 0, dict[str, int]()
+        ingredients = {name for array in arrays for name in self._finder.ingredients(array.value)}
         for graph, path in graphs(self._model):
             if path.startswith(f"{DOMAIN}::"):
                 continue
             constants = [node.outputs[0] for node in graph if node.op_type == "Constant"]
             for value in (*graph.initializers.values(), *constants):
                 tensor = stored_tensor(value)
-                if f"{path}{value.name}" in arrays or tensor is None or tensor.dtype not in FLOATS or tensor.size < 2:
+                if (
+                    f"{path}{value.name}" in ingredients
+                    or tensor is None
+                    or tensor.dtype not in FLOATS
+                    or tensor.size < 2
+                ):
                     continue
                 count += tensor.size
                 for op_type in sorted({node.op_type for node, _ in value.uses()}):

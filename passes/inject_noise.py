@@ -84,7 +84,7 @@ class InjectNoise(ir.passes.InPlacePass):
             self.report.nodes.append(entry)
             if entry.status == "noisy":
                 chosen.append((candidate, weights))
-        arrays = {entry.array for entry in self.report.nodes}
+        arrays = [candidate.array for candidate in candidates if candidate.array is not None]
         self.report.other_weights, self.report.other_ops = coverage.other_weights(arrays)
         if chosen:
             rewriter = NoiseRewriter(model, self.noise, self.seed, opset, self.fresh, coverage.inference)

@@ -1,5 +1,6 @@
 """The shape of the repository: file sizes, lazy names, and what a wheel holds."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -22,6 +23,47 @@ CODE = [
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_fits_in_a_head(path):
     assert len(path.read_text().splitlines()) <= 400
+
+
+# From the bottom up: a module may import what its own line holds and the lines above it.
+LAYERS = (
+    ("nmtool.errors",),
+    ("nmtool.noise",),
+    ("nmtool.ops",),
+    ("nmtool.provenance", "nmtool.soundness", "nmtool.model", "nmtool.library", "nmtool.atomic", "nmtool.plugins"),
+    ("nmtool.passes",),
+    ("nmtool.backends", "nmtool.data", "nmtool.metrics", "nmtool.probe"),
+    ("nmtool.verbs",),
+    ("nmtool.cli",),
+)
+
+
+def layer_of(module):
+    for number, names in enumerate(LAYERS):
+        if any(module == name or module.startswith(f"{name}.") for name in names):
+            return number
+    return None
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in CODE if path.parts[len(ROOT.parts)] in ("nmtool", "passes") and path.suffix == ".py"]
+)
+def test_imports_go_down(path):
+    relative = path.relative_to(ROOT).with_suffix("")
+    module = ".".join(relative.parts if relative.parts[0] == "nmtool" else ("nmtool", *relative.parts))
+    own = layer_of(module.removesuffix(".__init__"))
+    if own is None:
+        assert module in ("nmtool.__init__", "nmtool.__main__", "nmtool._lib.__init__"), f"{module} has no layer"
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        targets = []
+        if isinstance(node, ast.ImportFrom):
+            targets = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        for target in targets:
+            layer = layer_of(target)
+            assert layer is None or layer <= own, f"{module} imports {target}"
 
 
 def test_lazy_names_are_the_declared_ones():

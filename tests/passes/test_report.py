@@ -193,3 +193,10 @@ def test_equal_weights_stay_digital() -> None:
     found = report(model(text, w=np.ones((2, 3), np.float32), v=weights(2, 3)))
     assert "the weights are all equal" in found.nodes[0].reason
     assert found.nodes[1].status == "noisy"
+
+
+def test_what_an_array_is_computed_from_is_not_counted_beside_it() -> None:
+    text = "g (float[1,4] x) => (y) { w = Concat<axis=1>(v, u) h = MatMul(x, w) c = Mul(b, s) y = Add(h, c) }"
+    found = report(model(text, v=weights(4, 2), u=weights(4, 3), b=weights(5), s=weights(5)))
+    assert (found.other_weights, found.other_ops) == (10, {"Mul": 2})
+    assert found.weight_share == pytest.approx(20 / 30)
