@@ -32,7 +32,7 @@ LAYERS = (
     ("nmtool.ops",),
     ("nmtool.provenance", "nmtool.soundness", "nmtool.model", "nmtool.library", "nmtool.atomic", "nmtool.plugins"),
     ("nmtool.passes",),
-    ("nmtool.backends", "nmtool.data", "nmtool.metrics", "nmtool.probe"),
+    ("nmtool.backends", "nmtool.data", "nmtool.metrics", "nmtool.probe", "nmtool.training"),
     ("nmtool.verbs",),
     ("nmtool.cli",),
 )

@@ -8,7 +8,7 @@ from scipy.special import log_softmax, softmax
 from nmtool.errors import UsageError
 
 torch = pytest.importorskip("torch")
-from nmtool.training.losses import Distillation, MeanSquare, Weighted, cosine, features  # noqa: E402
+from nmtool.training.losses import Distillation, MeanSquare, Weighted, cosine, features
 
 
 def array(*shape: int, seed: int = 0) -> NDArray:

@@ -17,8 +17,8 @@ from nmtool.verbs.bake import bake
 from nmtool.verbs.inject import inject
 
 torch = pytest.importorskip("torch")
-from nmtool.training import noise  # noqa: E402
-from nmtool.training.noise import Source  # noqa: E402
+from nmtool.training import noise
+from nmtool.training.noise import Source
 
 DATA = Path(__file__).parents[1] / "data"
 PRIMITIVES = {

@@ -17,8 +17,8 @@ from nmtool.passes.constants import stored_tensor
 from nmtool.passes.graphs import FullNames, graphs
 
 torch = pytest.importorskip("torch")
-from nmtool.training.payloads import PAYLOAD_FIELDS, stored_arrays, tensors  # noqa: E402
-from nmtool.training.reimport import reimport  # noqa: E402
+from nmtool.training.payloads import PAYLOAD_FIELDS, stored_arrays, tensors
+from nmtool.training.reimport import reimport
 
 MODELS = sorted((Path(__file__).parents[3] / "shared/models").glob("*.onnx"))
 TEXT = "g (float[2,3] x) => (float[2,4] y) { z = MatMul(x, w)\n y = Add(z, b) }"
