@@ -74,14 +74,14 @@ def scalar(value: Any) -> Any:
 
 def on_host(function: Callable[..., Any], *values: Any) -> Host:
     """Apply `function` to the elements of host values, with broadcasting."""
-    length = max((len(value) for value in values if isinstance(value, Sequence)), default=None)
-    if length is None:
+    lengths = [len(value) for value in values if isinstance(value, Sequence)]
+    if not lengths:
         result: Host = function(*values)
         return result
     columns = [value if isinstance(value, Sequence) else [value] for value in values]
     if any(len(column) == 0 for column in columns):
         return []
-    return [function(*(column[k % len(column)] for column in columns)) for k in range(length)]
+    return [function(*(column[k % len(column)] for column in columns)) for k in range(max(lengths))]
 
 
 def positive(axis: int, rank: int) -> int:

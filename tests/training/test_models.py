@@ -24,6 +24,8 @@ REFUSED = {"sklearn-randomforest": "TreeEnsembleClassifier", "mlagents-hallway-l
 BATCH_AXES = {("silero-vad-16k-op15", "state"): 1, ("silero-vad-16k-op15", "stateN"): 1}
 FIXED_BATCH = {"dtln-model1-lstm": "its recurrent states are inputs without a batch axis"}
 
+COMPILED = ["resnet20-cifar10", "multihead-attention", "dtln-model1-lstm", "mnist-tf2onnx"]
+
 names = sorted(path.stem for path in MODELS.glob("*.onnx"))
 convertible = [name for name in names if name not in REFUSED]
 if not names:
@@ -101,9 +103,7 @@ def test_gradient_reaches_every_trained_array(name):
     module = nmtool.to_torch(MODELS / f"{name}.onnx").eval()
     results = call(module, random_inputs(name, reference(name), 0))
     sum(result.sum() for result in results if result.requires_grad).backward()
-    assert [path for path, parameter in module.named_parameters() if parameter.grad is None] == NO_GRADIENT.get(
-        name, []
-    )
+    assert [path for path, parameter in module.named_parameters() if parameter.grad is None] == []
     assert taps(module)
 
 
@@ -113,4 +113,11 @@ def test_refused_with_the_names_of_nodes(name):
         nmtool.to_torch(MODELS / f"{name}.onnx")
 
 
-NO_GRADIENT: dict[str, list[str]] = {}
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in COMPILED if name in names])
+def test_compiles_to_one_graph(name):
+    module = nmtool.to_torch(MODELS / f"{name}.onnx").eval()
+    inputs = random_inputs(name, reference(name), 0)
+    compiled = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
+    for got, expected in zip(call(compiled, inputs), call(module, inputs), strict=True):
+        close(got.detach().numpy(), expected.detach().numpy())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -11,8 +11,12 @@ from torch import Tensor
 from nmtool.training.registry import register_op
 from nmtool.training.values import tensor
 
-_Cell = Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]]
+_States: TypeAlias = tuple[Tensor, ...]
+_Cell: TypeAlias = Callable[[Tensor, _States], _States]
 """A step: (input's products [batch, gates * hidden], states) -> new states, of which the first is the output."""
+
+_Direction: TypeAlias = tuple[_Cell, Tensor, Tensor]
+"""Its step, its weights of the input and the biases that are added once."""
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -33,7 +37,7 @@ def _functions(
     return [_ACTIVATIONS[name.lower()] for name in names or [*defaults] * directions]
 
 
-def _run(cell: _Cell, products: Tensor, states: tuple[Tensor, ...], lengths: Tensor | None, reverse: bool) -> Any:
+def _run(cell: _Cell, products: Tensor, states: _States, lengths: Tensor | None, reverse: bool) -> Any:
     """Step through time; beyond the end of a sequence, states stay and outputs are 0."""
     steps = range(products.shape[0])
     outputs = []
@@ -52,7 +56,7 @@ def _run(cell: _Cell, products: Tensor, states: tuple[Tensor, ...], lengths: Ten
 
 
 def _layer(
-    cells: Callable[[int], tuple[_Cell, Tensor, Tensor]],
+    cells: Callable[[int], _Direction],
     x: Tensor,
     lengths: Any,
     initial: Sequence[Tensor | None],
@@ -115,10 +119,10 @@ def rnn(
     """Elman network: h = f(x W + h R + b)."""
     functions = _functions(activations, ["Tanh"], w.shape[0])
 
-    def step(k: int, products: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def step(k: int, products: Tensor, states: _States) -> _States:
         return (functions[k](_clipped(products + torch.matmul(states[0], r[k].T), clip)),)
 
-    def cells(k: int) -> tuple[_Cell, Tensor, Tensor]:
+    def cells(k: int) -> _Direction:
         return partial(step, k), w[k], sum(_biases(b, k, w))
 
     return _layer(cells, x, lengths, [initial_h], r.shape[-1], direction, layout)
@@ -145,7 +149,7 @@ def gru(
     functions = _functions(activations, ["Sigmoid", "Tanh"], w.shape[0])
     hidden = r.shape[-1]
 
-    def step(k: int, products: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def step(k: int, products: Tensor, states: _States) -> _States:
         (h,) = states
         f, g = functions[2 * k : 2 * k + 2]
         own = _biases(b, k, w)[1]
@@ -158,7 +162,7 @@ def gru(
         new = g(_clipped(products[:, 2 * hidden :] + candidate, clip))
         return ((1 - update) * new + update * h,)
 
-    def cells(k: int) -> tuple[_Cell, Tensor, Tensor]:
+    def cells(k: int) -> _Direction:
         return partial(step, k), w[k], _biases(b, k, w)[0]
 
     return _layer(cells, x, lengths, [initial_h], hidden, direction, layout)
@@ -186,7 +190,7 @@ def lstm(
     """Long short-term memory with peepholes; gates in the order i, o, f, c."""
     functions = _functions(activations, ["Sigmoid", "Tanh", "Tanh"], w.shape[0])
 
-    def step(k: int, products: Tensor, states: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def step(k: int, products: Tensor, states: _States) -> _States:
         h, c = states
         f, g, last = functions[3 * k : 3 * k + 3]
         i, o, forget, cell = (products + torch.matmul(h, r[k].T)).chunk(4, 1)
@@ -200,7 +204,7 @@ def lstm(
             o = o + peep_o * c
         return f(_clipped(o, clip)) * last(c), c
 
-    def cells(k: int) -> tuple[_Cell, Tensor, Tensor]:
+    def cells(k: int) -> _Direction:
         return partial(step, k), w[k], sum(_biases(b, k, w))
 
     return _layer(cells, x, lengths, [initial_h, initial_c], r.shape[-1], direction, layout)

@@ -1,6 +1,7 @@
 """Reductions along axes, and sums along one."""
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 import torch
 from torch import Tensor
@@ -60,7 +61,12 @@ def _reduced(x: Tensor, axes: tuple[int, ...], keepdim: bool) -> list[int]:
     return [1 if k in inside else size for k, size in enumerate(x.shape) if keepdim or k not in inside]
 
 
+_HOST: dict[str, Callable[..., int]] = {"ReduceMax": max, "ReduceMin": min, "ReduceProd": prod, "ReduceSum": sum}
+
+
 def _reduction(name: str, function: Callable[[Tensor, tuple[int, ...], bool], Tensor]) -> None:
+    on_host = _HOST.get(name)
+
     @register_op(name, side=(1,))
     def reduce(
         x: Value,
@@ -69,8 +75,10 @@ def _reduction(name: str, function: Callable[[Tensor, tuple[int, ...], bool], Te
         axes: Sequence[int] | None = None,
         keepdims: int = 1,
         noop_with_empty_axes: int = 0,
-    ) -> Tensor:
+    ) -> Value:
         """Reduce over axes: an attribute or, from opset 13 or 18 on, an input; all of them where none is given."""
+        if isinstance(x, Sequence) and on_host is not None:
+            return [on_host(x)] if keepdims else on_host(x)
         x = tensor(x)
         chosen = tuple(ints(along) if along is not None else axes or ())
         if not chosen and noop_with_empty_axes:

@@ -13,7 +13,7 @@ from nmtool.training.values import DTYPES
 def cast(x: Any, *, to: int) -> Any:
     """The value in another type."""
     if not isinstance(x, Tensor):
-        if to == 7:
+        if to in (6, 7):  # shapes stay on the host, also where an exporter has them as int32
             return [int(item) for item in x] if isinstance(x, list) else int(x)
         return torch.tensor(x).to(DTYPES[to])
     return x.to(DTYPES[to])
