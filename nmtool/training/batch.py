@@ -3,11 +3,11 @@
 import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 
+from nmtool.passes.constants import ConstantFinder
 from nmtool.passes.graphs import sites
-from nmtool.training.weights import constant
 
 
-def free_batch(model: ir.Model) -> dict[ir.Node, list[int]]:
+def free_batch(model: ir.Model, finder: ConstantFinder) -> dict[ir.Node, list[int]]:
     """Reshape node -> shape to use instead, with 0 (copy from the input) in place of the batch.
 
     A leading constant is the batch where it equals the first dimension both of the model's first input and of what is
@@ -24,10 +24,10 @@ def free_batch(model: ir.Model) -> dict[ir.Node, list[int]]:
         node = site.node
         if (node.domain, node.op_type) != ("", "Reshape") or node.inputs[0] is None or node.inputs[1] is None:
             continue
-        wanted = constant(node.inputs[1])
-        if wanted is None or constant(node.inputs[0]) is not None or _first_dimension(node.inputs[0]) != batch:
+        data, wanted = node.inputs[0], node.inputs[1]
+        if not finder.is_constant(wanted) or finder.is_constant(data) or _first_dimension(data) != batch:
             continue
-        shape = [int(size) for size in wanted.numpy().tolist()]
+        shape = [int(size) for size in finder.tensor(wanted).numpy().tolist()]
         if len(shape) > 1 and shape[0] == batch and 0 not in shape[1:]:
             shapes[node] = [0, *shape[1:]]
     return shapes

@@ -49,7 +49,7 @@ class _Converter:
         self._opsets = model.graph.opset_imports
         self._full_name = FullNames(model)
         self._finder = ConstantFinder(model, self._opsets.get("", 1))
-        self._shapes = free_batch(model)
+        self._shapes = free_batch(model, self._finder)
 
     def graph_module(self, graph: ir.Graph, captured: list[ir.Value], path: str = "") -> fx.GraphModule:
         """Convert a graph; `captured` are values of outer graphs, which become further inputs."""

@@ -15,6 +15,8 @@ from nmtool.training.registry import find_op
 
 _HOST_LIMIT = 64  # elements; longer vectors are tables, not shapes
 _CODES = {ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16, ir.DataType.INT32}
+_FOLLOWED = LAYOUT_OPS | {"Trilu", "Expand", "Slice"}  # what comes out is still the constant
+_STEPS = {"ArgMax", "ArgMin", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "NonZero", "Shape", "Size"}
 _TAKE_SINGLE_WEIGHTS = {("", "BatchNormalization"), ("", "InstanceNormalization"), *ANALOG_OPS}
 
 
@@ -78,13 +80,19 @@ def _uses(value: ir.Value) -> list[tuple[ir.Node, int]]:
     """The uses of the value, and of what layout operators make of it."""
     found: list[tuple[ir.Node, int]] = []
     for node, index in value.uses():
-        if not node.domain and node.op_type in LAYOUT_OPS and index == 0:
+        if not node.domain and node.op_type in _FOLLOWED and index == 0 and not _ends_gradient(node):
             found.extend(_uses(node.outputs[0]))
         else:
             found.append((node, index))
     return found
 
 
+def _ends_gradient(node: ir.Node) -> bool:
+    """Whether no gradient comes back through the node: masks and indices are computed behind it."""
+    to = node.attributes.get_int("to", 0) if node.op_type == "Cast" else None
+    return not node.domain and (node.op_type in _STEPS or (to is not None and ir.DataType(to) not in FLOATS))
+
+
 def _configures(node: ir.Node, index: int) -> bool:
     op = find_op(node.domain, node.op_type)
-    return op is not None and index in op.side | op.state | op.frozen
+    return _ends_gradient(node) or (op is not None and index in op.side | op.state | op.frozen)

@@ -250,3 +250,27 @@ def test_the_model_is_not_changed():
     before = proto.SerializeToString(deterministic=True)
     nmtool.to_torch(proto)
     assert proto.SerializeToString(deterministic=True) == before
+
+
+def test_random_operators_draw_from_torch():
+    text = """g (float[N,3] x) => (float[N,3] a, float[N,3] b, float[4] c, float[4] d, int32[N,2] e) {
+        a = RandomNormalLike<mean = 5.0>(x)
+        b = RandomUniformLike<low = 1.0, high = 2.0>(x)
+        c = RandomNormal<shape = [4], scale = 0.0, mean = 1.0>()
+        d = RandomUniform<shape = [4]>()
+        e = Multinomial<sample_size = 2>(x)
+    }"""
+    module = nmtool.to_torch(model(text))
+    x = torch.full((1000, 3), -1e9)
+    x[:, 1] = 0
+    torch.manual_seed(0)
+    normal, uniform, constant, unit, drawn = module(x)
+    assert abs(normal.mean().item() - 5) < 0.1
+    assert uniform.min() >= 1
+    assert uniform.max() <= 2
+    assert torch.equal(constant, torch.ones(4))
+    assert unit.shape == (4,)
+    assert drawn.dtype == torch.int32
+    assert (drawn == 1).all()
+    torch.manual_seed(0)
+    assert torch.equal(module(x)[0], normal)

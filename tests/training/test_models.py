@@ -20,14 +20,15 @@ SHAPES = {  # model: sizes of its inputs, where they are dynamic
     "magika-fast-v2_1": [[1, 1024]],
     "silero-vad-16k-op15": [[1, 512], [2, 1, 128], []],
 }
-REFUSED = {"sklearn-randomforest": "TreeEnsembleClassifier", "mlagents-hallway-lstm": "Multinomial"}
+REFUSED = {"sklearn-randomforest": "TreeEnsembleClassifier"}
+SAMPLED = {"mlagents-hallway-lstm"}  # draws its outputs: converts and runs, but there is nothing to compare
 BATCH_AXES = {("silero-vad-16k-op15", "state"): 1, ("silero-vad-16k-op15", "stateN"): 1}
 FIXED_BATCH = {"dtln-model1-lstm": "its recurrent states are inputs without a batch axis"}
 
 COMPILED = ["resnet20-cifar10", "multihead-attention", "dtln-model1-lstm", "mnist-tf2onnx"]
 
 names = sorted(path.stem for path in MODELS.glob("*.onnx"))
-convertible = [name for name in names if name not in REFUSED]
+convertible = [name for name in names if name not in {*REFUSED, *SAMPLED}]
 if not names:
     pytest.skip("no shared models", allow_module_level=True)
 
@@ -121,3 +122,10 @@ def test_compiles_to_one_graph(name):
     compiled = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
     for got, expected in zip(call(compiled, inputs), call(module, inputs), strict=True):
         close(got.detach().numpy(), expected.detach().numpy())
+
+
+@pytest.mark.parametrize("name", [name for name in names if name in SAMPLED])
+def test_models_that_draw_random_values_run(name):
+    module = nmtool.to_torch(MODELS / f"{name}.onnx").eval()
+    assert call(module, random_inputs(name, reference(name), 0))
+    assert taps(module)

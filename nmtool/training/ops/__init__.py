@@ -8,6 +8,7 @@ from nmtool.training.ops import linear as linear
 from nmtool.training.ops import normalization as normalization
 from nmtool.training.ops import pooling as pooling
 from nmtool.training.ops import quantization as quantization
+from nmtool.training.ops import random as random
 from nmtool.training.ops import recurrent as recurrent
 from nmtool.training.ops import reduction as reduction
 from nmtool.training.ops import resize as resize

@@ -47,7 +47,7 @@ def _bound(value: int, step: int) -> int | None:
     return None if step < 0 and value <= -(2**31) + 1 else value
 
 
-@register_op("Gather")
+@register_op("Gather", side=(1,))
 def gather(x: Value, indices: Value, *, axis: int = 0) -> Value:
     """Slices of x at the indices."""
     if is_host(x, indices):
