@@ -1,5 +1,8 @@
 """What conversion promises beyond values: names, taps, training mode, what is trained, If, functions, errors."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -274,3 +277,14 @@ def test_random_operators_draw_from_torch():
     assert (drawn == 1).all()
     torch.manual_seed(0)
     assert torch.equal(module(x)[0], normal)
+
+
+def test_the_page_s_code_runs(workspace, monkeypatch):
+    from nmtool.training import registry
+
+    monkeypatch.setattr(registry, "_OPS", dict(registry._OPS))
+    page = (Path(__file__).parents[2] / "docs/torch.md").read_text()
+    blocks = re.findall(r"^```py\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "docs/torch.md", "exec"), {})
