@@ -9,6 +9,7 @@ import torch
 from onnx_ir.passes.common import InlinePass
 from torch import fx, nn
 
+from nmtool.errors import ModelError
 from nmtool.model import ModelSource, load
 from nmtool.ops.analog import ANALOG_OPS, EVERY_OPERAND
 from nmtool.passes.constants import ConstantFinder, stored_tensor
@@ -113,6 +114,8 @@ class _Converter:
         contents = constant(value)
         if contents is not None and (host := host_value(contents, node, index)) is not None:
             return host
+        if contents is None and (host := self._computed_setting(node, index)) is not None:
+            return host
         if contents is not None and self._is_state(node, index) and len(value.uses()) > 1:
             return self._own_state(scope, node, value, contents)
         result = self._value(scope, value)
@@ -122,6 +125,16 @@ class _Converter:
             tap = Tap(self._array(value), node.op_type, label(node))
             scope.tapped[value] = scope.call_module(f"tap_{value.name}", tap, [result])
         return scope.tapped[value]
+
+    def _computed_setting(self, node: ir.Node, index: int) -> Any:
+        """An input that configures the node as Python numbers, where it is computed from constants alone."""
+        op, value = find_op(node.domain, node.op_type), node.inputs[index]
+        if value is None or op is None or index not in op.side or not self._finder.is_constant(value):
+            return None
+        try:
+            return host_value(self._finder.tensor(value), node, index)
+        except ModelError:  # the reference does not implement it: torch computes it in every call
+            return None
 
     @staticmethod
     def _is_state(node: ir.Node, index: int) -> bool:
