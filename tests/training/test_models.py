@@ -129,3 +129,14 @@ def test_models_that_draw_random_values_run(name):
     module = nmtool.to_torch(MODELS / f"{name}.onnx").eval()
     assert call(module, random_inputs(name, reference(name), 0))
     assert taps(module)
+
+
+@pytest.mark.parametrize("name", [name for name in ("resnet20-cifar10", "silero-vad-16k-op15") if name in names])
+def test_trains_under_autocast(name):
+    module = nmtool.to_torch(MODELS / f"{name}.onnx").train()
+    session = reference(name)
+    inputs = joined(name, session.get_inputs(), [random_inputs(name, session, seed) for seed in range(2)])
+    with torch.autocast("cpu", torch.bfloat16):
+        results = call(module, inputs)
+        sum(result.float().square().mean() for result in results if result.requires_grad).backward()
+    assert all(parameter.grad is not None for parameter in module.parameters())
