@@ -288,3 +288,21 @@ def test_the_page_s_code_runs(workspace, monkeypatch):
     assert len(blocks) == 2
     for block in blocks:
         exec(compile(block, "docs/torch.md", "exec"), {})
+
+
+@pytest.mark.parametrize("first", ["HardSigmoid", "LeakyRelu", "Elu", "Softsign", "Relu"])
+def test_recurrent_activations_agree_with_onnxruntime(first):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    proto = model(
+        f"""g (float[5,2,3] x) => (float[5,2,2,4] y) {{
+            y = GRU<hidden_size = 4, direction = "bidirectional",
+                activations = ["{first}", "Tanh", "Sigmoid", "Softsign"]>(x, w, r)
+        }}""",
+        w=weights(2, 12, 3),
+        r=weights(2, 12, 4),
+    )
+    del proto.opset_import[1:]
+    x = weights(5, 2, 3)
+    (expected,) = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"x": x})
+    got = nmtool.to_torch(proto)(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)

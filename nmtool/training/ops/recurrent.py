@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from nmtool.training.ops.activation import elu, hard_sigmoid, leaky_relu, thresholded_relu
 from nmtool.training.registry import register_op
 from nmtool.training.values import tensor
 
@@ -19,9 +20,13 @@ _Direction: TypeAlias = tuple[_Cell, Tensor, Tensor]
 """Its step, its weights of the input and the biases that are added once."""
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "elu": elu,
+    "hardsigmoid": hard_sigmoid,
+    "leakyrelu": leaky_relu,
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
+    "thresholdedrelu": thresholded_relu,
     "softplus": F.softplus,
     "softsign": F.softsign,
 }
@@ -63,6 +68,7 @@ def _layer(
     hidden: int,
     direction: str,
     layout: int,
+    outputs: int,
 ) -> Any:
     """Run all directions: y [time, directions, batch, hidden] and the last states [directions, batch, hidden]."""
     if layout:
@@ -70,7 +76,7 @@ def _layer(
         initial = [None if state is None else state.transpose(0, 1) for state in initial]
     batch = x.shape[1]
     ends = None if lengths is None else tensor(lengths, x)
-    outputs, finals = [], []
+    sequences, finals = [], []
     for k in range(2 if direction == "bidirectional" else 1):
         cell, weight, bias = cells(k)
         start = tuple(
@@ -78,13 +84,13 @@ def _layer(
         )
         backwards = direction == "reverse" or k == 1
         y, states = _run(cell, torch.matmul(x, weight.T) + bias, start, ends, backwards)
-        outputs.append(y)
+        sequences.append(y)
         finals.append(states)
-    y = torch.stack(outputs, 1)
+    y = torch.stack(sequences, 1)
     last = [torch.stack(states) for states in zip(*finals, strict=True)]
     if layout:
         y, last = y.permute(2, 0, 1, 3), [state.transpose(0, 1) for state in last]
-    return y, *last
+    return y if outputs == 1 else (y, *last)[:outputs]
 
 
 def _clipped(x: Tensor, clip: float | None) -> Tensor:
@@ -115,6 +121,7 @@ def rnn(
     hidden_size: int | None = None,
     layout: int = 0,
     output_sequence: int = 0,
+    outputs: int = 3,
 ) -> Any:
     """Elman network: h = f(x W + h R + b)."""
     functions = _functions(activations, ["Tanh"], w.shape[0])
@@ -125,7 +132,7 @@ def rnn(
     def cells(k: int) -> _Direction:
         return partial(step, k), w[k], sum(_biases(b, k, w))
 
-    return _layer(cells, x, lengths, [initial_h], r.shape[-1], direction, layout)
+    return _layer(cells, x, lengths, [initial_h], r.shape[-1], direction, layout, outputs)
 
 
 @register_op("GRU", only=_NAMED)
@@ -144,6 +151,7 @@ def gru(
     layout: int = 0,
     linear_before_reset: int = 0,
     output_sequence: int = 0,
+    outputs: int = 3,
 ) -> Any:
     """Gated recurrent unit; gates in the order z, r, h."""
     functions = _functions(activations, ["Sigmoid", "Tanh"], w.shape[0])
@@ -165,7 +173,7 @@ def gru(
     def cells(k: int) -> _Direction:
         return partial(step, k), w[k], _biases(b, k, w)[0]
 
-    return _layer(cells, x, lengths, [initial_h], hidden, direction, layout)
+    return _layer(cells, x, lengths, [initial_h], hidden, direction, layout, outputs)
 
 
 @register_op("LSTM", only=_NAMED)
@@ -186,6 +194,7 @@ def lstm(
     input_forget: int = 0,
     layout: int = 0,
     output_sequence: int = 0,
+    outputs: int = 3,
 ) -> Any:
     """Long short-term memory with peepholes; gates in the order i, o, f, c."""
     functions = _functions(activations, ["Sigmoid", "Tanh", "Tanh"], w.shape[0])
@@ -207,4 +216,4 @@ def lstm(
     def cells(k: int) -> _Direction:
         return partial(step, k), w[k], sum(_biases(b, k, w))
 
-    return _layer(cells, x, lengths, [initial_h, initial_c], r.shape[-1], direction, layout)
+    return _layer(cells, x, lengths, [initial_h, initial_c], r.shape[-1], direction, layout, outputs)
