@@ -39,7 +39,7 @@ def load(source: ModelSource) -> ir.Model:
         model = _deserialize(_parse(path), str(path))
         for graph in (model.graph, *(function.graph for function in model.functions.values())):
             ir.external_data.set_base_dir(graph, path.parent)
-    for tensor in _external_tensors(model):
+    for tensor in external_tensors(model):
         require_data(tensor)
     return model
 
@@ -98,9 +98,9 @@ def save(model: ir.Model, path: str | os.PathLike[str], *, force: bool = False, 
     path = Path(path)
     if not path.parent.is_dir():
         raise UsageError(f"the folder of the output does not exist: {path.parent}", hint="create it first")
-    external = _external_tensors(model)
+    external = external_tensors(model)
     data_name = f"{path.name}.data"
-    tensors = _initializer_tensors(model)
+    tensors = initializer_tensors(model)
     in_memory = sum(tensor.nbytes for tensor in tensors if not isinstance(tensor, ir.ExternalTensor))
     write_data = (own_data and bool(external)) or in_memory > _INLINE_LIMIT
     copies = {} if write_data else _data_to_copy(external, path.parent)
@@ -192,13 +192,15 @@ def _is_other(leaf: onnx.TypeProto) -> bool:
     return leaf.WhichOneof("value") not in (None, "tensor_type", "sparse_tensor_type")
 
 
-def _initializer_tensors(model: ir.Model) -> list[ir.TensorProtocol]:
+def initializer_tensors(model: ir.Model) -> list[ir.TensorProtocol]:
+    """The payloads of all initializers, those of subgraphs included."""
     values = [value for graph in model.graphs() for value in graph.initializers.values()]
     return [value.const_value for value in values if value.const_value is not None]
 
 
-def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
-    return [tensor for tensor in _initializer_tensors(model) if isinstance(tensor, ir.ExternalTensor)]
+def external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
+    """The initializers' payloads that lie in data files."""
+    return [tensor for tensor in initializer_tensors(model) if isinstance(tensor, ir.ExternalTensor)]
 
 
 def _data_to_copy(tensors: list[ir.ExternalTensor], folder: Path) -> dict[Path, Path]:

@@ -10,7 +10,7 @@ import onnx
 import onnx_ir as ir
 
 from nmtool.errors import ModelError
-from nmtool.model import ModelSource, load, save, to_proto
+from nmtool.model import ModelSource, external_tensors, initializer_tensors, load, save, to_proto
 
 _IN_MEMORY_LIMIT = 1 << 30  # bytes; protobuf itself ends at 2 GiB
 
@@ -45,7 +45,5 @@ def path_or_bytes(model: ModelSource) -> Iterator[str | bytes]:
 
 
 def _fits_in_memory(model: ir.Model) -> bool:
-    tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
-    known = [tensor for tensor in tensors if tensor is not None]
-    external = any(isinstance(tensor, ir.ExternalTensor) for tensor in known)
-    return not external and sum(tensor.nbytes for tensor in known) < _IN_MEMORY_LIMIT
+    size = sum(tensor.nbytes for tensor in initializer_tensors(model))
+    return not external_tensors(model) and size < _IN_MEMORY_LIMIT

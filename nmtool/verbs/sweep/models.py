@@ -122,8 +122,7 @@ def _labelled(models: ModelSources) -> dict[str, ModelSource]:
 
 def _digest(model: ir.Model, source: ModelSource) -> str:
     """Digest of the model's file or serialized form; of that and its data files where it has any."""
-    tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
-    files = {Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
+    files = {Path(tensor.path) for tensor in model_files.external_tensors(model)}
     digests = [model_files.digest(source)]
     for file in sorted(files):
         with file.open("rb") as stream:
