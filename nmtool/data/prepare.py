@@ -77,6 +77,12 @@ class Preparation:
                 raise UsageError(f"sample {numbers[bad[0]]} of {self.where} is not finite in input {self.port.name!r}")
         return np.ascontiguousarray(array, dtype)
 
+    @property
+    def image_axis(self) -> int | None:
+        """Axis of the channels where floating images [N, C, H, W] or [N, H, W, C] are fed, else None."""
+        images = len(self.arrangement.shape) == 4 and self.port.dtype is not None and self.port.dtype.kind == "f"
+        return self.arrangement.channel_axis if images else None
+
     def _per_channel(self, values: tuple[float, ...], dtype: np.dtype[Any]) -> Array:
         shape = [1] * len(self.arrangement.shape)
         shape[self.arrangement.channel_axis] = -1
