@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nmtool.backends.ort import session as session
+    from nmtool.interpreter import to_torch as to_torch
     from nmtool.library import library_path as library_path
     from nmtool.model import load as load
     from nmtool.model import save as save
-    from nmtool.training import to_torch as to_torch
     from nmtool.verbs.bake import bake as bake
     from nmtool.verbs.doctor import doctor as doctor
     from nmtool.verbs.inject import inject as inject
@@ -31,7 +31,7 @@ _HOME = {
     "session": "nmtool.backends.ort",
     "strip": "nmtool.verbs.strip",
     "sweep": "nmtool.verbs.sweep.experiment",
-    "to_torch": "nmtool.training",
+    "to_torch": "nmtool.interpreter",
 }
 
 __all__ = ["__version__", *_HOME]

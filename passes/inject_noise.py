@@ -4,15 +4,17 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from nmtool import provenance
 from nmtool.errors import ModelError, UsageError
 from nmtool.noise.base import NoiseModel, WeightStatistics
+from nmtool.ops import DOMAIN
 from nmtool.ops.analog import ANALOG_OPS
 from nmtool.passes.constants import ConstantArray
 from nmtool.passes.coverage import Candidate, Coverage, op_label
-from nmtool.passes.graphs import label
+from nmtool.passes.graphs import graphs, label
 from nmtool.passes.inference import Inference
 from nmtool.passes.macs import count_macs
-from nmtool.passes.noise_rewriter import NoiseRewriter
+from nmtool.passes.noise_rewriter import NODE_PREFIX, NoiseRewriter
 from nmtool.passes.report import CoverageReport, NodeReport
 from nmtool.passes.selection import Selection
 from nmtool.passes.statistics import statistics
@@ -35,6 +37,7 @@ class InjectNoise(ir.passes.InPlacePass):
         report: what became of every node; filled by a call.
         trial_input: name of the value that selects the noise sample; None before a call that changed the model.
         scale_input: name of the value that multiplies the noise.
+        channels: what sizes the noise of each array, by its name.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class InjectNoise(ir.passes.InPlacePass):
         self.report = CoverageReport()
         self.trial_input: str | None = None
         self.scale_input: str | None = None
+        self.channels: dict[str, Channels] = {}
         self._sizes: dict[ir.Value, _Size] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -75,7 +79,7 @@ class InjectNoise(ir.passes.InPlacePass):
         candidates = list(coverage.candidates())
         skipped = self._skipped([candidate for candidate in candidates if not candidate.digital])
         self.report = CoverageReport()
-        self._sizes = {}
+        self.channels, self._sizes = {}, {}
         chosen: list[tuple[Candidate, WeightStatistics | None]] = []
         for candidate in candidates:
             reason = candidate.digital or skipped.get(candidate.site.node, "")
@@ -117,6 +121,7 @@ class InjectNoise(ir.passes.InPlacePass):
         if array.value not in self._sizes:  # an array is written once, so its first use decides
             self._sizes[array.value] = self._measure(candidate, array)
         size = self._sizes[array.value]
+        self.channels[array.name] = size.channels
         sigma = self.noise.sigma(size.weights)
         entry.sigma, entry.reason = sigma, size.remark
         if sigma == 0 and self.noise.eta > 0:
@@ -131,7 +136,7 @@ class InjectNoise(ir.passes.InPlacePass):
     def _measure(self, candidate: Candidate, array: ConstantArray) -> "_Size":
         whole = statistics(array.tensor, array.name)
         if not self.per_channel or len(array.tensor.shape) < 2:
-            return _Size(whole, whole)
+            return _Size(whole, whole, Channels())
         node = candidate.site.node
         op = ANALOG_OPS.get((node.domain, node.op_type))
         operand = node.inputs[candidate.operand]
@@ -139,8 +144,21 @@ class InjectNoise(ir.passes.InPlacePass):
         axis = array.channel_axis(op.channel_axis(node, candidate.operand) if op else None, rank)
         groups = _groups(node, array)
         if axis is None or (groups > 1 and array.layout):
-            return _Size(whole, whole, "per array: its output channels are not an axis of the array")
-        return _Size(whole, statistics(array.tensor, array.name, axis, groups))
+            return _Size(whole, whole, Channels(), "per array: its output channels are not an axis of the array")
+        return _Size(whole, statistics(array.tensor, array.name, axis, groups), Channels(axis, groups))
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Which weights size the noise of one weight.
+
+    Attributes:
+        axis: those of the same output channel, along this axis of the array; None for the whole array.
+        groups: the first axis is split in this many groups that do not share channels (a grouped ConvTranspose).
+    """
+
+    axis: int | None = None
+    groups: int = 1
 
 
 @dataclass(frozen=True)
@@ -150,11 +168,13 @@ class _Size:
     Attributes:
         whole: statistics of the whole array, for the report.
         weights: statistics that size the noise, of the whole array or per channel.
+        channels: which of the two.
         remark: why they are not per channel although that was asked for.
     """
 
     whole: WeightStatistics
     weights: WeightStatistics
+    channels: Channels
     remark: str = ""
 
 
@@ -190,3 +210,22 @@ def opset_of(model: ir.Model) -> int:
     if versions[0] < MINIMUM_OPSET:
         raise ModelError(f"the model's opset is {versions[0]}, below {MINIMUM_OPSET}", hint="lift it with --opset 18")
     return versions[0]
+
+
+def require_clean(model: ir.Model) -> None:
+    """Refuse what has noise already.
+
+    Raises:
+        ModelError: nmtool made the model noisy, or it uses names that nmtool needs.
+    """
+    if provenance.read(model) is not None:
+        raise ModelError("the model is noisy already", hint="start from the source model, or `nmtool strip` it first")
+    if DOMAIN in model.opset_imports or any(domain == DOMAIN for domain, _, _ in model.functions):
+        raise ModelError(
+            f"the model uses operators of domain `{DOMAIN}`, but nmtool did not make it noisy",
+            hint="rename that domain in the model",
+        )
+    for graph, _ in graphs(model):
+        for node in graph:
+            if (node.name or "").startswith(NODE_PREFIX):
+                raise ModelError(f"node {node.name!r} is named like those that nmtool adds", hint="rename the node")

@@ -32,7 +32,8 @@ LAYERS = (
     ("nmtool.ops",),
     ("nmtool.provenance", "nmtool.soundness", "nmtool.model", "nmtool.library", "nmtool.atomic", "nmtool.plugins"),
     ("nmtool.passes",),
-    ("nmtool.backends", "nmtool.data", "nmtool.metrics", "nmtool.probe", "nmtool.training"),
+    ("nmtool.backends", "nmtool.data", "nmtool.metrics", "nmtool.probe", "nmtool.interpreter"),
+    ("nmtool.training",),
     ("nmtool.verbs",),
     ("nmtool.cli",),
 )

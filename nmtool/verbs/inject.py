@@ -14,10 +14,8 @@ from nmtool.errors import ModelError, UsageError
 from nmtool.model import ModelSource, digest, load, save
 from nmtool.noise import noise_model
 from nmtool.noise.base import NoiseModel, parameters
-from nmtool.ops import DOMAIN, EXACT_OPSET
-from nmtool.passes.graphs import graphs
-from nmtool.passes.inject_noise import InjectNoise, opset_of
-from nmtool.passes.noise_rewriter import NODE_PREFIX
+from nmtool.ops import EXACT_OPSET
+from nmtool.passes.inject_noise import InjectNoise, opset_of, require_clean
 from nmtool.passes.report import CoverageReport
 from nmtool.passes.selection import Selection
 from nmtool.verbs.lift import lift
@@ -95,7 +93,7 @@ def inject(
     if not -(2**63) <= seed < 2**63:
         raise UsageError(f"seed must be a 64-bit integer, not {seed}")
     source = load(model)
-    _require_clean(source)
+    require_clean(source)
     notes: list[str] = []
     if opset is not None:
         source, notes = lift(source, opset)
@@ -136,20 +134,6 @@ def _noise(noise: str | NoiseModel, eta: float, relative_to: str | None) -> Nois
     if not isinstance(noise, str):
         return noise
     return noise_model(noise, {"eta": eta} | ({} if relative_to is None else {"relative_to": relative_to}))
-
-
-def _require_clean(model: ir.Model) -> None:
-    if provenance.read(model) is not None:
-        raise ModelError("the model is noisy already", hint="start from the source model, or `nmtool strip` it first")
-    if DOMAIN in model.opset_imports or any(domain == DOMAIN for domain, _, _ in model.functions):
-        raise ModelError(
-            f"the model uses operators of domain `{DOMAIN}`, but nmtool did not make it noisy",
-            hint="rename that domain in the model",
-        )
-    for graph, _ in graphs(model):
-        for node in graph:
-            if (node.name or "").startswith(NODE_PREFIX):
-                raise ModelError(f"node {node.name!r} is named like those that nmtool adds", hint="rename the node")
 
 
 def _why_nothing(report: CoverageReport) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from nmtool.training.ops.windows import window
-from nmtool.training.registry import register_op
+from nmtool.interpreter.ops.windows import window
+from nmtool.interpreter.registry import register_op
 
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}

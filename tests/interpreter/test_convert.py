@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 import nmtool
 from nmtool.errors import ModelError
-from nmtool.training import register_op, taps
+from nmtool.interpreter import register_op, taps
 
 RNG = np.random.default_rng(0)
 
@@ -226,7 +226,7 @@ def test_what_cannot_be_converted_is_named_before_anything_is():
 
 
 def test_users_can_register_operators(monkeypatch):
-    from nmtool.training import registry
+    from nmtool.interpreter import registry
 
     monkeypatch.setattr(registry, "_OPS", dict(registry._OPS))
 
@@ -280,7 +280,7 @@ def test_random_operators_draw_from_torch():
 
 
 def test_the_page_s_code_runs(workspace, monkeypatch):
-    from nmtool.training import registry
+    from nmtool.interpreter import registry
 
     monkeypatch.setattr(registry, "_OPS", dict(registry._OPS))
     page = (Path(__file__).parents[2] / "docs/torch.md").read_text()

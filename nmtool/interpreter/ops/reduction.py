@@ -6,8 +6,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from nmtool.training.registry import register_op
-from nmtool.training.values import Value, ints, scalar, tensor
+from nmtool.interpreter.registry import register_op
+from nmtool.interpreter.values import Value, ints, scalar, tensor
 
 
 def _prod(x: Tensor, axes: tuple[int, ...], keepdim: bool) -> Tensor:

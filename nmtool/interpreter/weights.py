@@ -9,9 +9,10 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
+from nmtool.interpreter.registry import find_op
+from nmtool.ops import DOMAIN
 from nmtool.ops.analog import ANALOG_OPS
 from nmtool.passes.constants import FLOATS, LAYOUT_OPS, stored_tensor
-from nmtool.training.registry import find_op
 
 _HOST_LIMIT = 64  # elements; longer vectors are tables, not shapes
 _CODES = {ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16, ir.DataType.INT32}
@@ -77,10 +78,11 @@ def to_tensor(tensor: ir.TensorProtocol) -> torch.Tensor:
 
 
 def _uses(value: ir.Value) -> list[tuple[ir.Node, int]]:
-    """The uses of the value, and of what layout operators make of it."""
+    """The uses of the value, and of what layout operators and noise make of it."""
     found: list[tuple[ir.Node, int]] = []
     for node, index in value.uses():
-        if not node.domain and node.op_type in _FOLLOWED and index == 0 and not _ends_gradient(node):
+        laid_out = not node.domain and node.op_type in _FOLLOWED and not _ends_gradient(node)
+        if index == 0 and (laid_out or node.domain == DOMAIN):
             found.extend(_uses(node.outputs[0]))
         else:
             found.append((node, index))

@@ -1,11 +1,11 @@
-"""Print the table of docs/torch.md: `python tests/training/table.py`, with the models beside the repository."""
+"""Print the table of docs/torch.md: `python tests/interpreter/table.py`, with the models beside the repository."""
 
 import numpy as np
 import torch
 from test_models import FIXED_BATCH, MODELS, call, convertible, joined, random_inputs, reference
 
 import nmtool
-from nmtool.training import taps
+from nmtool.interpreter import taps
 
 
 def relative(got, expected):

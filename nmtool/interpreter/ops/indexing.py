@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from nmtool.training.registry import register_op
-from nmtool.training.values import DTYPES, Value, ints, is_host, positive, scalar, tensor, tensors
+from nmtool.interpreter.registry import register_op
+from nmtool.interpreter.values import DTYPES, Value, ints, is_host, positive, scalar, tensor, tensors
 
 
 @register_op("Slice", side=(1, 2, 3, 4))

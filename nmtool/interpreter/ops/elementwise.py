@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmtool.training.registry import register_op
-from nmtool.training.values import Value, is_host, on_host, tensor, tensors
+from nmtool.interpreter.registry import register_op
+from nmtool.interpreter.values import Value, is_host, on_host, tensor, tensors
 
 _UNARY = {
     "Acos": torch.acos,

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from nmtool.training.registry import register_op
-from nmtool.training.values import scalar
+from nmtool.interpreter.registry import register_op
+from nmtool.interpreter.values import scalar
 
 
 @register_op("BatchNormalization", state=(3, 4), only={"spatial": (1,), "is_test": (0, 1), "training_mode": (0, 1)})

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from nmtool.training.ops.activation import elu, hard_sigmoid, leaky_relu, thresholded_relu
-from nmtool.training.registry import register_op
-from nmtool.training.values import tensor
+from nmtool.interpreter.ops.activation import elu, hard_sigmoid, leaky_relu, thresholded_relu
+from nmtool.interpreter.registry import register_op
+from nmtool.interpreter.values import tensor
 
 _States: TypeAlias = tuple[Tensor, ...]
 _Cell: TypeAlias = Callable[[Tensor, _States], _States]

@@ -3,8 +3,8 @@
 import onnx_ir as ir
 
 from nmtool.errors import ModelError
+from nmtool.interpreter.registry import CONVERTER_OPS, find_op
 from nmtool.passes.graphs import label, sites
-from nmtool.training.registry import CONVERTER_OPS, find_op
 
 _SHOWN = 8
 
@@ -24,7 +24,7 @@ def require_supported(model: ir.Model) -> None:
         more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
         raise ModelError(
             f"nodes that cannot be converted to torch: {'; '.join(problems[:_SHOWN])}{more}",
-            hint="give them a function with nmtool.training.register_op",
+            hint="give them a function with nmtool.interpreter.register_op",
         )
 
 

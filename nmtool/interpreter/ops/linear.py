@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from nmtool.training.registry import register_op
-from nmtool.training.values import tensors
+from nmtool.interpreter.registry import register_op
+from nmtool.interpreter.values import tensors
 
 register_op("MatMul")(torch.matmul)
 register_op("Det")(torch.det)

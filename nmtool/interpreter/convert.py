@@ -10,17 +10,17 @@ from onnx_ir.passes.common import InlinePass
 from torch import fx, nn
 
 from nmtool.errors import ModelError
+from nmtool.interpreter import ops as ops  # registers the operators
+from nmtool.interpreter.batch import free_batch
+from nmtool.interpreter.modules import If, Tap
+from nmtool.interpreter.registry import find_op
+from nmtool.interpreter.support import require_supported
+from nmtool.interpreter.values import tensor as as_tensor
+from nmtool.interpreter.weights import constant, host_value, is_codes, is_trainable, to_tensor
 from nmtool.model import ModelSource, load
 from nmtool.ops.analog import ANALOG_OPS, EVERY_OPERAND
 from nmtool.passes.constants import ConstantFinder, stored_tensor
 from nmtool.passes.graphs import FullNames, label
-from nmtool.training import ops as ops  # registers the operators
-from nmtool.training.batch import free_batch
-from nmtool.training.modules import If, Tap
-from nmtool.training.registry import find_op
-from nmtool.training.support import require_supported
-from nmtool.training.values import tensor as as_tensor
-from nmtool.training.weights import constant, host_value, is_codes, is_trainable, to_tensor
 
 NAMES = "nmtool.names"
 """Key of `module.meta` under which the mapping from ONNX names to attribute paths is."""
@@ -30,7 +30,8 @@ def convert(source: ModelSource) -> fx.GraphModule:
     """See `nmtool.to_torch`."""
     model = load(source)
     if model.functions:
-        model = InlinePass()(model).model
+        model = InlinePass(criteria=lambda function: find_op(function.domain, function.name) is None)(model).model
+        model.functions.clear()  # the bodies of those that are called as operators
     require_supported(model)
     converter = _Converter(model)
     module = converter.graph_module(model.graph, [])

@@ -10,7 +10,7 @@ pytest.importorskip("onnxruntime")
 
 import nmtool
 from nmtool.errors import ModelError
-from nmtool.training import taps
+from nmtool.interpreter import taps
 
 MODELS = Path(__file__).parents[2].parent / "shared/models"
 SHAPES = {  # model: sizes of its inputs, where they are dynamic

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from nmtool.training.ops.windows import Window, window
-from nmtool.training.registry import register_op
+from nmtool.interpreter.ops.windows import Window, window
+from nmtool.interpreter.registry import register_op
 
 _MAX = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 _AVERAGE = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}

@@ -7,9 +7,9 @@ onnx = pytest.importorskip("onnx")
 
 from conformance import cases, difference
 
-import nmtool.training.convert  # noqa: F401 - registers the operators
+import nmtool.interpreter.convert  # noqa: F401 - registers the operators
 from nmtool.errors import ModelError
-from nmtool.training.registry import find_op, registered
+from nmtool.interpreter.registry import find_op, registered
 
 OUR_OPS = [name for domain, name in registered() if not domain]
 

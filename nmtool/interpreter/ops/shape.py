@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmtool.training.registry import register_op
-from nmtool.training.values import Value, ints, is_host, positive, tensor, tensors
+from nmtool.interpreter.registry import register_op
+from nmtool.interpreter.values import Value, ints, is_host, positive, tensor, tensors
 
 
 @register_op("Shape")

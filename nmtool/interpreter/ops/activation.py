@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from nmtool.training.registry import register_op
-from nmtool.training.values import Value, is_host, on_host, scalar, tensor
+from nmtool.interpreter.registry import register_op
+from nmtool.interpreter.values import Value, is_host, on_host, scalar, tensor
 
 register_op("Relu")(torch.relu)
 

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmtool.training.registry import register_op
-from nmtool.training.values import floats, ints, positive
+from nmtool.interpreter.registry import register_op
+from nmtool.interpreter.values import floats, ints, positive
 
 
 @register_op("Upsample", side=(1,))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nmtool.training.registry import register_op
-from nmtool.training.values import DTYPES
+from nmtool.interpreter.registry import register_op
+from nmtool.interpreter.values import DTYPES
 
 
 @register_op("RandomNormal")
