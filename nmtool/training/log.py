@@ -62,7 +62,7 @@ class TrainingLog:
             ValueError: a number has no column.
         """
         exact = {name: number if isinstance(number, int) else float(number) for name, number in numbers.items()}
-        self._file.write(self._line({_STEP: step} | exact))
+        self._file.write(self._line({_STEP: step, **exact}))
         self._file.flush()
         if self._events is not None:
             for name, number in exact.items():
