@@ -1,0 +1,25 @@
+"""Where the random numbers of training data come from: a pure function, so that nothing has to be saved or sent."""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Purpose(IntEnum):
+    """What random numbers are for; the numbers of two purposes are independent."""
+
+    SPLIT = 0
+    ORDER = 1
+    AUGMENTATION = 2
+
+
+def generator(seed: int, purpose: Purpose, number: int = 0) -> np.random.Generator:
+    """A generator of its own for each purpose and number.
+
+    Args:
+        seed: 64-bit integer of the whole training.
+        purpose: what the numbers are for.
+        number: which epoch or micro-batch, from 0.
+    """
+    sequence = np.random.SeedSequence(seed % 2**64, spawn_key=(purpose, number))
+    return np.random.Generator(np.random.Philox(sequence))
