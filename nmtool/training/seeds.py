@@ -11,6 +11,10 @@ class Purpose(IntEnum):
     SPLIT = 0
     ORDER = 1
     AUGMENTATION = 2
+    DROPOUT = 3
+    STRENGTH = 4
+    TRAINING_NOISE = 5
+    VALIDATION_NOISE = 6
 
 
 def generator(seed: int, purpose: Purpose, number: int = 0) -> np.random.Generator:
@@ -23,3 +27,8 @@ def generator(seed: int, purpose: Purpose, number: int = 0) -> np.random.Generat
     """
     sequence = np.random.SeedSequence(seed % 2**64, spawn_key=(purpose, number))
     return np.random.Generator(np.random.Philox(sequence))
+
+
+def derived(seed: int, purpose: Purpose, number: int = 0) -> int:
+    """A seed of 63 bits for a generator that is not numpy's; see `generator`."""
+    return int(generator(seed, purpose, number).integers(2**63))
