@@ -6,8 +6,10 @@ import onnx
 import torch
 from torch import Tensor
 
+from nmtool.backends import Array
 from nmtool.errors import ModelError, UsageError
 from nmtool.training.batches import MicroBatch
+from nmtool.training.losses import Distillation
 from nmtool.training.objective import Objective
 from nmtool.training.student import Student
 from nmtool.training.teacher import Teacher, require_same_shapes
@@ -60,9 +62,19 @@ def try_a_batch(
     positions: Mapping[str, int],
     teacher: Teacher | None,
     batch: MicroBatch,
+    all_labels: Array | None,
     device: torch.device,
 ) -> list[str]:
     """Run student and teacher once, and keep parameters as they are that no gradient comes back to.
+
+    Args:
+        student: what will be trained.
+        objective: what for.
+        positions: where the values of the loss are among the student's outputs.
+        teacher: gives the targets, if the loss has any.
+        batch: to run on.
+        all_labels: those of the whole data set.
+        device: where the student is.
 
     Returns:
         Which ones.
@@ -87,8 +99,8 @@ def try_a_batch(
     targets = teacher(batch) if teacher is not None else {}
     require_same_shapes(values, targets)
     first = objective.terms[0]
-    if batch.labels is not None and first.kind == "distillation":
-        _require_classes(batch.labels, values[first.value], getattr(first.loss, "axis", -1))
+    if all_labels is not None and isinstance(first.loss, Distillation):
+        _require_classes(all_labels, values[first.value].shape[first.loss.axis], values[first.value].ndim)
     labels = {} if batch.labels is None else {first.value: batch.labels}
     loss = objective.loss(values, targets, labels)
     if not loss.requires_grad:
@@ -132,9 +144,7 @@ def _require_independence(student: Student, feeds: list[Tensor], outputs: tuple[
             )
 
 
-def _require_classes(labels: Tensor, logits: Tensor, axis: int) -> None:
-    expected = logits.movedim(axis, -1).shape
-    if labels.shape == expected[:-1] and not labels.is_floating_point() and labels.numel():
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= expected[-1]:
-            raise UsageError(f"labels run from {low} to {high}, the output has {expected[-1]} classes")
+def _require_classes(labels: Array, classes: int, rank: int) -> None:
+    """Class numbers must be classes; labels of the rank of the logits are one-hot."""
+    if labels.dtype.kind in "iu" and labels.ndim < rank and (labels.min() < 0 or labels.max() >= classes):
+        raise UsageError(f"labels run from {labels.min()} to {labels.max()}, the output has {classes} classes")

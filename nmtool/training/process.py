@@ -10,7 +10,7 @@ from torch import distributed, nn
 
 from nmtool.errors import SetupError, UsageError
 
-_PATIENCE = datetime.timedelta(hours=4)  # others wait this long while one validates
+_PATIENCE = datetime.timedelta(hours=1)  # others wait this long while one validates
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,9 @@ class Session:
         batches = Batches(data, training, recipe.batch_size, plan.seed, parse(recipe.augment))
         clean = self._clean_teacher(objective)
         positions = {name: outputs.index(name) for name in objective.values}
-        self.notes += preflight.try_a_batch(self.student, objective, positions, clean, batches[0], process.device)
+        self.notes += preflight.try_a_batch(
+            self.student, objective, positions, clean, batches[0], data.labels, process.device
+        )
         validation = (data, held_out)
         if request.validation_data is not None:
             other = load_data(request.validation_data, ports, request.data_options)
