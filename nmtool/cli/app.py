@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nmtool import errors
-from nmtool.cli import bake, doctor, inject, listing, run, strip, sweep
+from nmtool.cli import bake, clip, doctor, inject, listing, run, strip, sweep
 
 app = typer.Typer(
     name="nmtool",
@@ -31,6 +31,7 @@ _add("strip", strip.strip, strip.EXAMPLES)
 _add("bake", bake.bake, bake.EXAMPLES)
 _add("run", run.run, run.EXAMPLES)
 _add("sweep", sweep.sweep, sweep.EXAMPLES)
+_add("clip", clip.clip, clip.EXAMPLES)
 _add("list", listing.list_, listing.EXAMPLES)
 _add("doctor", doctor.doctor, doctor.EXAMPLES)
 

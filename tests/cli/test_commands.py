@@ -60,6 +60,20 @@ def test_strip_gives_the_clean_outputs_back(cli, workspace):
     assert document(cli("run", "digits.onnx", "--data", "digits.npz", "--json"))["outputs"] == clean
 
 
+def test_clip_reports_each_array(cli, workspace):
+    arrays = document(cli("clip", "digits.onnx", "-o", "out.onnx", "--json", "-k", "2", "--exclude", "conv1"))[
+        "report"
+    ]["arrays"]
+    assert [(row["node"], bool(row["reason"])) for row in arrays] == [
+        ("conv1", True),
+        ("conv2", False),
+        ("dense1", False),
+        ("dense2", False),
+    ]
+    assert all(row["range_after"] < row["range_before"] and 0 < row["clipped"] < 0.1 for row in arrays[1:])
+    assert "not clipped: excluded by --exclude" in cli("clip", "digits.onnx", "-o", "2.onnx", "--exclude", "conv1").out
+
+
 def test_sweep_writes_what_it_says(cli, workspace):
     arguments = ("digits.onnx", "--data", "digits.npz", "--eta", "0:0.1:0.05", "--trials", "3")
     files = ("--results", "s.jsonl", "--csv", "s.csv", "--plot", "s.svg", "--plot", "s.png")
@@ -83,6 +97,7 @@ def test_sweep_prints_interval_and_tolerance(cli, workspace):
         ["inject", "digits.onnx", "-o", "there"],
         ["strip", "noisy.onnx", "-o", "there"],
         ["bake", "noisy.onnx", "-o", "there"],
+        ["clip", "digits.onnx", "-o", "there"],
         ["run", "noisy.onnx", "--data", "digits.npz", "-o", "there"],
         ["sweep", "digits.onnx", "--data", "digits.npz", "--csv", "there"],
         ["sweep", "digits.onnx", "--data", "digits.npz", "--plot", "there"],
@@ -106,6 +121,7 @@ COMMANDS_ON_A_MODEL = [
     ["inject", "{}", "-o", "out.onnx"],
     ["strip", "{}", "-o", "out.onnx"],
     ["bake", "{}", "-o", "out.onnx"],
+    ["clip", "{}", "-o", "out.onnx"],
     ["run", "{}", "--data", "digits.npz"],
     ["sweep", "{}", "--data", "digits.npz"],
 ]

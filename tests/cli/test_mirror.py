@@ -13,7 +13,7 @@ VERBS = sorted(COMMANDS.keys() & set(nmtool.__all__))
 
 
 def test_every_verb_of_the_api_is_a_command():
-    assert VERBS == ["bake", "doctor", "inject", "run", "strip", "sweep"]
+    assert VERBS == ["bake", "clip", "doctor", "inject", "run", "strip", "sweep"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -30,7 +30,7 @@ def test_eta_of_a_sweep_has_the_default_of_the_api():
     assert {option.name: option.default for option in COMMANDS["sweep"].params}["eta"] == default
 
 
-@pytest.mark.parametrize("verb", ["inject", "bake", "strip"])
+@pytest.mark.parametrize("verb", ["inject", "bake", "strip", "clip"])
 def test_no_parameter_of_the_api_is_out_of_reach(verb):
     options = {option.name for option in COMMANDS[verb].params}
     assert set(inspect.signature(getattr(nmtool, verb)).parameters) <= options
