@@ -46,3 +46,15 @@ class SetupError(NmtoolError):
     """Something that must be installed or built is missing."""
 
     exit_code = EXIT_ENVIRONMENT
+
+
+class TrainingError(NmtoolError):
+    """Training went wrong: it does not converge to numbers."""
+
+    exit_code = EXIT_CHECK_FAILED
+
+
+class InterruptedTraining(NmtoolError):
+    """The user, or the system, asked for an end; everything is saved."""
+
+    exit_code = EXIT_INTERRUPTED

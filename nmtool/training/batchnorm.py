@@ -1,0 +1,1 @@
+def recalibrate(student, batches, trials, scale): raise NotImplementedError
