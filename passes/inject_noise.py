@@ -180,7 +180,8 @@ def _channels(candidate: Candidate, array: ConstantArray) -> Channels:
     rank = len(operand.shape) if operand is not None and operand.shape is not None else None
     axis = array.channel_axis(op.channel_axis(node, candidate.operand) if op else None, rank)
     groups = _groups(node, array)
-    return Channels() if axis is None or (groups > 1 and array.layout) else Channels(axis, groups)
+    hidden = axis is None or len(array.tensor.shape) < 2 or (groups > 1 and array.layout)
+    return Channels() if hidden else Channels(axis, groups)
 
 
 def _groups(node: ir.Node, array: ConstantArray) -> int:

@@ -108,7 +108,7 @@ def clip(
     if not math.isfinite(k) or k <= 0:
         raise UsageError(f"k must be a finite number > 0, not {k}")
     selection = Selection(include, exclude, include_ops, exclude_ops, skip_first, skip_last)
-    plan = _plan(model, selection, per_channel)
+    plan = _plan(model, selection)
     proto, folder = read(model)
     stored = dict(stored_arrays(proto))
     weights: dict[str, NDArray[Any]] = {}
@@ -118,7 +118,8 @@ def clip(
             reports.append(ArrayReport(entry.array, entry.name, entry.shape, entry.weights, reason))
             continue
         tensor = ir.serde.deserialize_tensor(stored[entry.array], str(folder))
-        weights[entry.array], report = _clip(entry, tensor, k, plan.channels[entry.array])
+        channels = plan.channels[entry.array] if per_channel else Channels()
+        weights[entry.array], report = _clip(entry, tensor, k, channels)
         reports.append(report)
     if not weights:
         reasons = sorted({f"{report.node}: {report.reason}" for report in reports})
@@ -126,11 +127,11 @@ def clip(
     return ClipReport(tuple(reports), reimport(model, weights, output, force=force).files)
 
 
-def _plan(model: Source, selection: Selection, per_channel: bool) -> InjectNoise:
+def _plan(model: Source, selection: Selection) -> InjectNoise:
     """The pass that decides what is analog, after it has looked at the model; which noise it is for is all the same."""
     source = load(model)
     require_clean(source)
-    plan = InjectNoise(Gaussian(), selection=selection, per_channel=per_channel)
+    plan = InjectNoise(Gaussian(), selection=selection)
     plan(source)
     return plan
 

@@ -54,6 +54,12 @@ def test_a_channel_of_equal_weights_is_left_alone(tmp_path):
     assert (written[:, 1] != w[:, 1]).any()
 
 
+def test_a_vector_is_one_array_also_per_channel(tmp_path):
+    source = model("g (float[2,40] x) => (float[2] y) { y = MatMul(x, w) }", w=W[:, 0])
+    clip(source, tmp_path / "out.onnx", k=1.0, per_channel=True)
+    np.testing.assert_allclose(np.abs(arrays(tmp_path / "out.onnx")["w"]).max(), W[:, 0].std(), rtol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16])
 def test_half_precision(dtype, tmp_path):
     name = onnx.TensorProto.DataType.Name(dtype).lower()
