@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nmtool.model import save as save
     from nmtool.verbs.bake import bake as bake
     from nmtool.verbs.clip import clip as clip
+    from nmtool.verbs.distill import distill as distill
     from nmtool.verbs.doctor import doctor as doctor
     from nmtool.verbs.inject import inject as inject
     from nmtool.verbs.run import run as run
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _HOME = {
     "bake": "nmtool.verbs.bake",
     "clip": "nmtool.verbs.clip",
+    "distill": "nmtool.verbs.distill",
     "doctor": "nmtool.verbs.doctor",
     "inject": "nmtool.verbs.inject",
     "library_path": "nmtool.library",

@@ -60,7 +60,7 @@ class TrainingError(NmtoolError):
     exit_code = EXIT_CHECK_FAILED
 
 
-class InterruptedTraining(NmtoolError):
+class InterruptionError(NmtoolError):
     """The user, or the system, asked for an end; everything is saved."""
 
     exit_code = EXIT_INTERRUPTED

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nmtool import errors
-from nmtool.cli import bake, clip, doctor, inject, listing, run, strip, sweep
+from nmtool.cli import bake, clip, distill, doctor, inject, listing, run, strip, sweep
 
 app = typer.Typer(
     name="nmtool",
@@ -32,6 +32,7 @@ _add("bake", bake.bake, bake.EXAMPLES)
 _add("run", run.run, run.EXAMPLES)
 _add("sweep", sweep.sweep, sweep.EXAMPLES)
 _add("clip", clip.clip, clip.EXAMPLES)
+_add("distill", distill.distill, distill.EXAMPLES)
 _add("list", listing.list_, listing.EXAMPLES)
 _add("doctor", doctor.doctor, doctor.EXAMPLES)
 

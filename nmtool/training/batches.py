@@ -30,6 +30,11 @@ class MicroBatch:
     feeds: Mapping[str, Tensor]
     labels: Tensor | None
 
+    def to(self, device: torch.device) -> "MicroBatch":
+        """The same on a device."""
+        feeds = {name: tensor.to(device) for name, tensor in self.feeds.items()}
+        return MicroBatch(self.indices, feeds, None if self.labels is None else self.labels.to(device))
+
 
 class Batches(torch.utils.data.Dataset[MicroBatch]):
     """Micro-batch n of a training, n >= 0, whoever asks for it and whatever they asked for before.

@@ -89,7 +89,8 @@ def save(path: Path, state: State, settings: Mapping[str, Any]) -> None:
     Raises:
         UsageError: the file cannot be written.
     """
-    tensors = {f"{group}/{name}": each.contiguous() for group in _GROUPS for name, each in getattr(state, group).items()}
+    groups = {group: getattr(state, group) for group in _GROUPS}
+    tensors = {f"{group}/{name}": each.contiguous() for group in groups for name, each in groups[group].items()}
     record = json.dumps({"progress": asdict(state.progress), "settings": settings})
     with written_whole(path) as staged:
         save_file(tensors, staged, metadata={_KEY: record})

@@ -165,7 +165,8 @@ def _defaults(model: ir.Model, inference: Inference) -> list[str]:
 def _loss(kind: str, recipe: Recipe, axis: int) -> Loss:
     if kind == "distillation":
         return Distillation(recipe.alpha, recipe.temperature, recipe.label_smoothing, axis)
-    return {"mse": MeanSquare(recipe.alpha), "cosine": cosine, "features": features}[kind]
+    losses: dict[str, Loss] = {"mse": MeanSquare(recipe.alpha), "cosine": cosine, "features": features}
+    return losses[kind]
 
 
 def _default_kind(value: ir.Value, inference: Inference) -> str:
@@ -178,9 +179,9 @@ def _default_kind(value: ir.Value, inference: Inference) -> str:
 
 def _logits(value: ir.Value) -> ir.Value:
     """The input of the Softmax that the value comes from, or the value."""
-    behind, node = value, value.producer()
+    node = value.producer()
     while node is not None and node.op_type == "Identity" and node.inputs[0] is not None:
-        behind, node = node.inputs[0], node.inputs[0].producer()
+        node = node.inputs[0].producer()
     if node is None or node.domain or node.op_type != "Softmax" or node.inputs[0] is None:
         return value
     return node.inputs[0]

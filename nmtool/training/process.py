@@ -28,11 +28,12 @@ class Process:
     device: torch.device
 
     @classmethod
-    def join(cls, device: str) -> Self:
+    def join(cls, device: str, threads: int | None) -> Self:
         """Take part in what torchrun started, as it says in the environment.
 
         Args:
             device: "cpu", "cuda", or "auto": cuda where there is one.
+            threads: of torch; None leaves them as they are.
 
         Raises:
             SetupError: there is no such device, or the processes do not find each other.
@@ -40,6 +41,8 @@ class Process:
         """
         if device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"device must be auto, cpu or cuda, not {device!r}")
+        if threads is not None:
+            torch.set_num_threads(threads)
         available = torch.cuda.is_available()
         if device == "cuda" and not available:
             raise SetupError("torch finds no cuda device", hint="install a CUDA build of torch, or use --device cpu")
@@ -52,7 +55,7 @@ class Process:
             try:
                 distributed.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=_PATIENCE)
             except (RuntimeError, ValueError) as error:
-                raise SetupError(f"the processes do not find each other: {error}", hint="start with torchrun") from error
+                raise SetupError(f"the processes do not meet: {error}", hint="start them with torchrun") from error
         return cls(rank, count, torch.device(kind, local) if kind == "cuda" else torch.device(kind))
 
     @property

@@ -1,13 +1,10 @@
 """The teacher: clean models whose outputs the student shall keep under noise."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nmtool import backends
@@ -55,6 +52,7 @@ class CleanModel:
             self._run = _in_onnxruntime(model, self._inputs, wanted)
 
     def __call__(self, batch: MicroBatch) -> Mapping[str, Tensor]:
+        """Its outputs; inputs go by name where the names are the student's, else by position."""
         feeds = list(batch.feeds.values())
         if len(feeds) != len(self._inputs):
             raise UsageError(f"the teacher has {len(self._inputs)} inputs, the student {len(feeds)}")
@@ -70,68 +68,9 @@ class Averaged:
         self._teachers = teachers
 
     def __call__(self, batch: MicroBatch) -> Mapping[str, Tensor]:
+        """The mean over the teachers."""
         each = [teacher(batch) for teacher in self._teachers]
         return {name: torch.stack([targets[name] for targets in each]).mean(dim=0) for name in each[0]}
-
-
-class Cached:
-    """Targets that were computed before: one file per value, a row per sample; the rows are read when needed."""
-
-    def __init__(self, arrays: Mapping[str, NDArray[np.float32]], device: torch.device) -> None:
-        self._arrays, self._device = arrays, device
-
-    @classmethod
-    def open(cls, folder: Path, key: str, values: Sequence[str], device: torch.device) -> "Cached | None":
-        """What was computed for this key, or None."""
-        paths = [_path(folder, key, value) for value in values]
-        if not all(path.exists() for path in paths):
-            return None
-        arrays = {value: np.load(path, mmap_mode="r") for value, path in zip(values, paths, strict=True)}
-        return cls(arrays, device)
-
-    @classmethod
-    def compute(
-        cls,
-        folder: Path,
-        key: str,
-        teacher: Teacher,
-        batches: Sequence[MicroBatch],
-        samples: int,
-        report: Callable[[int, int], None],
-    ) -> None:
-        """Write the targets of all samples, whole files only.
-
-        Args:
-            folder: where to.
-            key: what determines the targets.
-            teacher: computes them.
-            batches: which cover all samples.
-            samples: how many there are.
-            report: called with the batches done and all there are.
-        """
-        staged: dict[str, tuple[Path, Array]] = {}
-        for number, batch in enumerate(batches):
-            for value, targets in teacher(batch).items():
-                if value not in staged:
-                    path = _path(folder, key, value).with_suffix(".part")
-                    shape = (samples, *targets.shape[1:])
-                    staged[value] = path, np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-                staged[value][1][batch.indices] = targets.float().cpu().numpy()
-            report(number + 1, len(batches))
-        for path, array in staged.values():
-            array.flush()
-            path.replace(path.with_suffix(".npy"))
-
-    def __call__(self, batch: MicroBatch) -> Mapping[str, Tensor]:
-        return {
-            value: torch.from_numpy(np.array(array[batch.indices])).to(self._device)
-            for value, array in self._arrays.items()
-        }
-
-
-def _path(folder: Path, key: str, value: str) -> Path:
-    name = hashlib.sha256(f"{key} {value}".encode()).hexdigest()[:16]
-    return folder / f"teacher-{name}.npy"
 
 
 def _in_torch(

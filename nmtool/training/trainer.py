@@ -4,7 +4,7 @@ Whatever is random in a step follows from the seed and the number of the step, s
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from nmtool.errors import InterruptedTraining, TrainingError
+from nmtool.errors import InterruptionError, TrainingError
 from nmtool.interpreter.ops.normalization import BatchNorm
 from nmtool.recipes import Recipe
 from nmtool.training.batches import Batches, MicroBatch
@@ -59,7 +59,14 @@ class Plan:
 
 
 class Trainer:
-    """One training of a student."""
+    """One training of a student.
+
+    Attributes:
+        batches: what it is fed.
+        progress: what it has come to.
+        steps: all there are.
+        per_epoch: steps in an epoch.
+    """
 
     def __init__(
         self,
@@ -87,7 +94,7 @@ class Trainer:
             process: this one.
         """
         self._student, self._loss, self._positions, self._teacher = student, loss, positions, teacher
-        self._batches, self._validator, self._recipe, self._plan = batches, validator, recipe, plan
+        self.batches, self._validator, self._recipe, self._plan = batches, validator, recipe, plan
         self._process = process
         self._seed = derived(plan.seed, Purpose.TRAINING_NOISE)
         self._limits = WeightLimits(student, recipe.clip_per)
@@ -137,7 +144,7 @@ class Trainer:
             stop: asked after every step whether to stop.
 
         Raises:
-            InterruptedTraining: it was to stop; the state is saved.
+            InterruptionError: it was to stop; the state is saved.
             TrainingError: the loss or its gradient is not finite; the last checkpoint stays.
             UsageError: data or labels do not suit the loss.
         """
@@ -158,7 +165,7 @@ class Trainer:
             if due or at_end or stopping or progress.step % plan.checkpoint_every == 0:
                 self._save(save)
             if stopping and not at_end:
-                raise InterruptedTraining(
+                raise InterruptionError(
                     f"interrupted after step {progress.step} of {self.steps}; everything is saved",
                     hint="go on with --resume",
                 )
@@ -179,7 +186,7 @@ class Trainer:
         workers: dict[str, Any] = {}
         if self._plan.workers:
             workers = {"num_workers": self._plan.workers, "multiprocessing_context": "fork"}
-        return DataLoader(self._batches, batch_size=None, sampler=numbers, **workers)
+        return DataLoader(self.batches, batch_size=None, sampler=numbers, **workers)
 
     def _step(self, loader: Iterator[MicroBatch]) -> dict[str, float]:
         recipe, step, student = self._recipe, self.progress.step, self._student
@@ -192,7 +199,7 @@ class Trainer:
         total = 0.0
         for part in range(recipe.accumulate):
             number = step * self._per_step + part * self._process.count + self._process.rank
-            batch = self._on_device(next(loader))
+            batch = next(loader).to(self._process.device)
             targets = self._teacher(batch) if self._teacher is not None else {}
             for draw in range(recipe.draws):
                 last = part == recipe.accumulate - 1 and draw == recipe.draws - 1
@@ -216,9 +223,7 @@ class Trainer:
             "gradient_norm": float(norm),
         }
 
-    def _backward(
-        self, batch: MicroBatch, targets: Mapping[str, Tensor], number: int, draw: int, eta: float
-    ) -> float:
+    def _backward(self, batch: MicroBatch, targets: Mapping[str, Tensor], number: int, draw: int, eta: float) -> float:
         """Add the gradient of one noise sample; returns its share of the loss."""
         recipe, device = self._recipe, self._process.device
         torch.manual_seed(derived(self._plan.seed, Purpose.DROPOUT, number * recipe.draws + draw))
@@ -236,11 +241,6 @@ class Trainer:
     def _unsynchronized(self) -> contextlib.AbstractContextManager[None]:
         alone = self._process.count == 1
         return contextlib.nullcontext() if alone else self._parallel.no_sync()
-
-    def _on_device(self, batch: MicroBatch) -> MicroBatch:
-        device = self._process.device
-        feeds = {name: tensor.to(device) for name, tensor in batch.feeds.items()}
-        return MicroBatch(batch.indices, feeds, None if batch.labels is None else batch.labels.to(device))
 
     def _set_modes(self) -> None:
         self._student.train()
@@ -281,8 +281,8 @@ class Trainer:
 
     def _recalibrate(self) -> None:
         """Take the running statistics under noise, from the first micro-batches of the training."""
-        numbers = range(min(_RECALIBRATION_BATCHES, self._batches.per_epoch))
-        batches = (tuple(self._on_device(self._batches[number]).feeds.values()) for number in numbers)
+        numbers = range(min(_RECALIBRATION_BATCHES, self.batches.per_epoch))
+        batches = (tuple(self.batches[number].to(self._process.device).feeds.values()) for number in numbers)
         self._student.reseed(self._seed)
         self._student.mirror(False)
         recalibrate(self._student, batches, numbers, self._recipe.eta_factor * self._plan.eta)

@@ -65,7 +65,9 @@ class Validator:
         self._device = device
         self._batches = [
             (list(batch.feeds.values()), batch.labels)
-            for batch in (data.take(samples[start : start + batch_size]) for start in range(0, len(samples), batch_size))
+            for batch in (
+                data.take(samples[start : start + batch_size]) for start in range(0, len(samples), batch_size)
+            )
         ]
         self._clean = self._outputs(0, 0.0) if metric.needs_clean else None
 
