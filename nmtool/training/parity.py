@@ -72,8 +72,8 @@ def check_parity(
     Integer and boolean outputs count only where there are no others: rounding alone can move an argmax.
 
     Args:
-        module: takes the inputs without a default in the model's order, and returns its outputs; in evaluation mode,
-            without noise, on the CPU.
+        module: takes the inputs without a default in the model's order, and returns its outputs, which others may
+            follow; in evaluation mode, without noise, on the CPU.
         written: the file.
         feeds: arrays for these inputs, by name.
         source: the clean model, for finding the node that differs.
