@@ -59,7 +59,12 @@ class InjectNoise(ir.passes.InPlacePass):
             per_channel: size the noise by each output channel instead of the whole array.
             dynamic: also make the right operand of products of activations noisy.
             fresh: draw the trial inside the model at every run.
+
+        Raises:
+            UsageError: the seed is out of range.
         """
+        if not -(2**63) <= seed < 2**63:
+            raise UsageError(f"seed must be a 64-bit integer, not {seed}")
         self.noise = noise
         self.seed = seed
         self.selection = selection or Selection()

@@ -16,7 +16,7 @@ from nmtool.errors import ModelError, UsageError
 from nmtool.interpreter import require_torch
 from nmtool.model import digest, load
 from nmtool.noise import at_strength_one
-from nmtool.noise.base import NoiseModel, parameters
+from nmtool.noise.base import NoiseModel, parameters, require_non_negative
 from nmtool.passes.graphs import FullNames, label, sites
 from nmtool.passes.selection import Selection
 from nmtool.payloads import Change, stored_arrays
@@ -123,10 +123,12 @@ def calibrate_bn(
 
     if batches is not None and batches < 1:
         raise UsageError(f"batches must be at least 1, not {batches}")
+    unit_noise = at_strength_one(noise, relative_to)
+    require_non_negative(unit_noise.name, eta=eta)
     source = load(model)
     nodes = _nodes(source)
     selection = Selection(include, exclude, include_ops, exclude_ops, skip_first, skip_last)
-    placement, unit_noise = Placement(selection, per_channel, dynamic), at_strength_one(noise, relative_to)
+    placement = Placement(selection, per_channel, dynamic)
     student = Student(source, unit_noise, placement, seed)
     stored = {name for name, _ in stored_arrays(read(model)[0])}
     chosen = [each for each in running_statistics(student) if {each.mean, each.var} <= stored]

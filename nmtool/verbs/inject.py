@@ -90,8 +90,6 @@ def inject(
         raise UsageError(f"drawn must be run or chip, not {drawn!r}")
     if fresh and drawn == "chip":
         raise UsageError("fresh noise at every run contradicts noise drawn once per chip", hint="drop one of the two")
-    if not -(2**63) <= seed < 2**63:
-        raise UsageError(f"seed must be a 64-bit integer, not {seed}")
     source = load(model)
     require_clean(source)
     notes: list[str] = []

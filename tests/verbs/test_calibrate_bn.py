@@ -132,8 +132,13 @@ def test_refused(tmp_path, monkeypatch):
     with pytest.raises(ModelError, match="no BatchNormalization nodes") as error:
         calibrate_bn(model("g (float[N,2] x) => (float[N,2] y) { y = MatMul(x, w) }", w=weights(2, 2)), DATA, output)
     assert "PRESERVE" in error.value.hint
-    with pytest.raises(UsageError, match="batches must be at least 1"):
-        calibrate_bn(SOURCE, DATA, output, batches=0)
+    for message, settings in {
+        "batches must be at least 1, not 0": {"batches": 0},
+        "eta of noise model `gaussian` must be a finite number >= 0, not -1": {"eta": -1},
+        "seed must be a 64-bit integer": {"seed": 2**63},
+    }.items():
+        with pytest.raises(UsageError, match=message):
+            calibrate_bn(SOURCE, DATA, output, **settings)
     flat = "g (float[N,6] x) => (float[N,6] y) { h = MatMul(x, v)  y = BatchNormalization(h, scale, bias, mean, var) }"
     single = model(flat, v=weights(C, C), **ARRAYS)
     with pytest.raises(UsageError, match="a batch has no statistics"):
