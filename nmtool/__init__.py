@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from nmtool.model import load as load
     from nmtool.model import save as save
     from nmtool.verbs.bake import bake as bake
+    from nmtool.verbs.calibrate_bn import calibrate_bn as calibrate_bn
+    from nmtool.verbs.clip import clip as clip
     from nmtool.verbs.distill import distill as distill
     from nmtool.verbs.doctor import doctor as doctor
     from nmtool.verbs.inject import inject as inject
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 # Where each public name lives. Imported on first use (PEP 562), so that `import nmtool` costs nothing.
 _HOME = {
     "bake": "nmtool.verbs.bake",
+    "calibrate_bn": "nmtool.verbs.calibrate_bn",
+    "clip": "nmtool.verbs.clip",
     "distill": "nmtool.verbs.distill",
     "doctor": "nmtool.verbs.doctor",
     "inject": "nmtool.verbs.inject",

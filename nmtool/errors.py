@@ -30,6 +30,12 @@ class NmtoolError(Exception):
         self.hint = hint
 
 
+class CheckError(NmtoolError):
+    """A check ran, and what it checked failed."""
+
+    exit_code = EXIT_CHECK_FAILED
+
+
 class UsageError(NmtoolError):
     """An option, a parameter or a data file is wrong."""
 

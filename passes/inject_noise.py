@@ -59,7 +59,12 @@ class InjectNoise(ir.passes.InPlacePass):
             per_channel: size the noise by each output channel instead of the whole array.
             dynamic: also make the right operand of products of activations noisy.
             fresh: draw the trial inside the model at every run.
+
+        Raises:
+            UsageError: the seed is out of range.
         """
+        if not -(2**63) <= seed < 2**63:
+            raise UsageError(f"seed must be a 64-bit integer, not {seed}")
         self.noise = noise
         self.seed = seed
         self.selection = selection or Selection()
@@ -180,7 +185,8 @@ def _channels(candidate: Candidate, array: ConstantArray) -> Channels:
     rank = len(operand.shape) if operand is not None and operand.shape is not None else None
     axis = array.channel_axis(op.channel_axis(node, candidate.operand) if op else None, rank)
     groups = _groups(node, array)
-    return Channels() if axis is None or (groups > 1 and array.layout) else Channels(axis, groups)
+    hidden = axis is None or len(array.tensor.shape) < 2 or (groups > 1 and array.layout)
+    return Channels() if hidden else Channels(axis, groups)
 
 
 def _groups(node: ir.Node, array: ConstantArray) -> int:

@@ -31,7 +31,7 @@ LAYERS = (
     ("nmtool.noise",),
     ("nmtool.ops",),
     ("nmtool.provenance", "nmtool.soundness", "nmtool.model", "nmtool.library", "nmtool.atomic", "nmtool.plugins"),
-    ("nmtool.payloads", "nmtool.reimport"),
+    ("nmtool.payloads", "nmtool.reimport", "nmtool.clipping"),
     ("nmtool.passes",),
     ("nmtool.backends", "nmtool.data", "nmtool.metrics", "nmtool.probe", "nmtool.interpreter"),
     ("nmtool.training",),

@@ -156,14 +156,6 @@ class Session:
         }
         return {name: self._array(name).detach().cpu().numpy() for name in trained | changed}
 
-    def clean(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The student without noise: what the written file has to compute. Its first outputs are the model's."""
-        device = self._process.device
-        with torch.no_grad():
-            return self.student(
-                *(each.to(device) for each in inputs), torch.tensor(0, device=device), torch.tensor(0.0, device=device)
-            )
-
     def sample(self) -> dict[str, NDArray[Any]]:
         """Inputs of a few samples by name, to compare runtimes on."""
         batch = self.trainer.batches[0]

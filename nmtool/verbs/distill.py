@@ -1,19 +1,17 @@
 """`nmtool distill`: train a noise-tolerant model, and write it into the original ONNX graph."""
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nmtool import recipes
+from nmtool import provenance, recipes
 from nmtool.data import DataOptions, DataSource
 from nmtool.errors import UsageError
 from nmtool.interpreter import require_torch
 from nmtool.model import ModelSource
-from nmtool.noise import noise_model
+from nmtool.noise import at_strength_one
 from nmtool.noise.base import NoiseModel
 from nmtool.passes.selection import Selection
 from nmtool.recipes import Recipe
@@ -23,9 +21,6 @@ from nmtool.verbs.sweep.statistics import Summary, summarize
 if TYPE_CHECKING:
     from nmtool.training.checkpoint import Progress, Scores
     from nmtool.training.session import Session
-
-PROVENANCE = "nmtool.training"
-"""Key of the metadata that says how the weights came about."""
 
 TrainingProgress = Callable[[int, int, Mapping[str, float]], None]
 """Called with the steps done, all there are, and numbers of the last one: loss, eta, …"""
@@ -161,12 +156,13 @@ def distill(
     Raises:
         UsageError: an option, the recipe or the data is wrong, or a file is in the way.
         ModelError: the model cannot be read, converted or trained.
-        TrainingError: the loss is not finite; or the file that was written does not compute what torch does.
+        TrainingError: the loss is not finite.
+        CheckError: the file that was written does not compute what torch does.
         InterruptionError: it was interrupted; the checkpoint is there.
         SetupError: torch is not installed, or there is no such device.
     """
     require_torch()
-    from nmtool.training.parity import check_parity
+    from nmtool.training.parity import gate
     from nmtool.training.process import Process
     from nmtool.training.session import Request, Session
     from nmtool.training.student import Placement
@@ -188,7 +184,7 @@ def distill(
         validation_data=validation_data,
         validation=validation,
         validation_trials=validation_trials,
-        noise=_at_strength_one(noise, relative_to),
+        noise=at_strength_one(noise, relative_to),
         placement=Placement(
             Selection(include, exclude, include_ops, exclude_ops, skip_first, skip_last), per_channel, dynamic
         ),
@@ -217,8 +213,8 @@ def distill(
                 weights,
                 output,
                 trained=weights.keys(),
-                metadata={PROVENANCE: json.dumps(_provenance(session), sort_keys=True)},
-                verify=lambda path: check_parity(session.clean, path, session.sample()),
+                metadata=provenance.training("distill", **_facts(session)),
+                verify=gate(session.student, source, weights, session.sample()),
                 force=force,
             )
         report: ReimportReport = process.share(written)
@@ -238,12 +234,6 @@ def distill(
     )
 
 
-def _at_strength_one(noise: str | NoiseModel, relative_to: str | None) -> NoiseModel:
-    if not isinstance(noise, str):
-        return noise
-    return noise_model(noise, {"eta": 1.0} | ({} if relative_to is None else {"relative_to": relative_to}))
-
-
 def _prepare(output: Path, folder: Path, resume: bool, force: bool) -> None:
     """Refuse to overwrite, and make the folder of the run."""
     if output.exists() and not force:
@@ -260,12 +250,10 @@ def _prepare(output: Path, folder: Path, resume: bool, force: bool) -> None:
         raise UsageError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
-def _provenance(session: "Session") -> dict[str, Any]:
+def _facts(session: "Session") -> dict[str, Any]:
     done = session.trainer.progress
     scores = {"before": done.before, "after": done.best}
     return {
-        "version": version("nmtool"),
-        "verb": "distill",
         "settings": session.settings,
         "step": done.best_step,
         **{name: None if each is None else {"clean": each.clean, "noisy": each.noisy} for name, each in scores.items()},
