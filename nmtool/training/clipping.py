@@ -9,7 +9,7 @@ from nmtool.training.student import Student
 
 
 class WeightLimits:
-    """Clips the noisy arrays of a student to k standard deviations around 0 (Joshi et al. 2020).
+    """Clips the noisy arrays of a student to k standard deviations around 0, as nmtool.clipping does.
 
     The deviations are those of the weights when this is made: a limit that follows the clipped weights would shrink
     with every step until none are left.
@@ -23,7 +23,9 @@ class WeightLimits:
             weights = parameters.get(student.names.get(name, ""))
             if weights is not None and weights.requires_grad:
                 axis = channels.axis if per == "channel" else None
-                self._limited.append((weights, measure(weights, "std", axis, channels.groups).to(weights.dtype)))
+                deviation = measure(weights, "std", axis, channels.groups).to(weights.dtype)
+                deviation[deviation == 0] = torch.inf  # equal weights have no outliers
+                self._limited.append((weights, deviation))
 
     @torch.no_grad()
     def apply(self, k: float) -> None:

@@ -23,8 +23,10 @@ from nmtool.payloads import stored_arrays
 from nmtool.recipes import Recipe
 from nmtool.reimport import Source, read
 from nmtool.training import checkpoint, preflight
+from nmtool.training.arrays import state, to_numpy
 from nmtool.training.augment import parse
 from nmtool.training.batches import Batches
+from nmtool.training.batchnorm import running_statistics
 from nmtool.training.log import TrainingLog
 from nmtool.training.objective import Objective, expose, resolve
 from nmtool.training.process import Process
@@ -93,6 +95,8 @@ class Session:
         stored = {name: tensor.data_type for name, tensor in stored_arrays(read(request.student)[0])}
         self._stored = stored.keys()
         self.notes += preflight.freeze_what_cannot_be_written(self.student, stored)
+        if merged := [each.mean for each in running_statistics(self.student) if each.merged]:
+            self.notes.append(f"kept, because the file stores them once for several nodes: {', '.join(merged)}")
         data = load_data(request.data, ports, request.data_options)
         training, held_out = split(data.labels, data.count, self._validation_share, plan.seed)
         batches = Batches(data, training, recipe.batch_size, plan.seed, parse(recipe.augment))
@@ -108,7 +112,7 @@ class Session:
         self.metric = request.metric or preflight.default_metric(objective, validation[0].labels is not None)
         self.settings = self._settings(data, validation[0])
         teacher = None if clean is None else self._ahead(clean, objective, data, report)
-        self._initial = {name: self._array(name).detach().clone() for name in self.student.names}
+        self._initial = {name: each.detach().clone() for name, each in self._state().items()}
         self.trainer = Trainer(
             self.student,
             objective.loss,
@@ -148,13 +152,12 @@ class Session:
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """New values by ONNX name: everything that was trained, and the statistics that have changed."""
-        trained = {name for name in self.student.names if self._array(name).requires_grad}
-        changed = {
-            name
-            for name in self.student.names.keys() & self._stored
-            if name not in trained and not torch.equal(self._array(name), self._initial[name])
+        arrays = self._state()
+        return {
+            name: to_numpy(each)
+            for name, each in arrays.items()
+            if each.requires_grad or (name in self._stored and not torch.equal(each, self._initial[name]))
         }
-        return {name: self._array(name).detach().cpu().numpy() for name in trained | changed}
 
     def sample(self) -> dict[str, NDArray[Any]]:
         """Inputs of a few samples by name, to compare runtimes on."""
@@ -165,10 +168,8 @@ class Session:
     def _validation_share(self) -> float:
         return 0.0 if self._request.validation_data is not None else self._request.validation
 
-    def _array(self, name: str) -> torch.Tensor:
-        path = self.student.names[name]
-        parts = dict(self.student.graph.named_parameters()) | dict(self.student.graph.named_buffers())
-        return parts[path]
+    def _state(self) -> dict[str, torch.Tensor]:
+        return state(self.student.graph, self.student.names)
 
     def _clean_teacher(self, objective: Objective) -> Teacher | None:
         request = self._request

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from nmtool.errors import InterruptionError, TrainingError
-from nmtool.interpreter.ops.normalization import BatchNorm
 from nmtool.recipes import Recipe
 from nmtool.training.batches import Batches, MicroBatch
-from nmtool.training.batchnorm import recalibrate
+from nmtool.training.batchnorm import recalibrate, running_statistics
 from nmtool.training.checkpoint import Progress, Scores, State
 from nmtool.training.clipping import WeightLimits
 from nmtool.training.losses import Weighted
@@ -97,6 +96,9 @@ class Trainer:
         self.batches, self._validator, self._recipe, self._plan = batches, validator, recipe, plan
         self._process = process
         self._seed = derived(plan.seed, Purpose.TRAINING_NOISE)
+        self._frozen = [
+            each.module for each in running_statistics(student) if each.merged or recipe.batchnorm == "frozen"
+        ]
         self._limits = WeightLimits(student, recipe.clip_per)
         self._optimizer = _optimizer(student, recipe)
         self._average = {name: each.clone() for name, each in student.state_dict().items()} if recipe.ema else {}
@@ -245,9 +247,8 @@ class Trainer:
     def _set_modes(self) -> None:
         self._student.train()
         self._student.reseed(self._seed)
-        for module in self._student.modules():
-            if isinstance(module, BatchNorm) and self._recipe.batchnorm == "frozen":
-                module.eval()
+        for module in self._frozen:
+            module.eval()
 
     @torch.no_grad()
     def _update_average(self) -> None:
