@@ -13,7 +13,7 @@ import pytest
 
 import nmtool
 from build import model, weights
-from nmtool.errors import InterruptionError, ModelError, TrainingError, UsageError
+from nmtool.errors import CheckError, InterruptionError, ModelError, TrainingError, UsageError
 from nmtool.payloads import PAYLOAD_FIELDS, tensors
 
 pytest.importorskip("torch")
@@ -316,6 +316,6 @@ def test_nothing_is_left_when_torch_and_the_file_disagree(start, workspace, monk
     monkeypatch.setattr(
         Session, "weights", lambda self: {n: a + 0.1 * (n == "conv2.bias") for n, a in weights_of(self).items()}
     )
-    with pytest.raises(TrainingError, match="conv2"):
+    with pytest.raises(CheckError, match="conv2"):
         start()
     assert not (workspace / "robust.onnx").exists()
