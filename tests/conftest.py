@@ -54,7 +54,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("digits")
     shutil.copy(ROOT / "examples/digits/digits.onnx", folder)
-    subprocess.run([sys.executable, ROOT / "examples/digits/data.py", folder / "digits.npz"], check=True)
+    data = [folder / "digits.npz", folder / "digits-train.npz"]
+    subprocess.run([sys.executable, ROOT / "examples/digits/data.py", *data], check=True)
     nmtool.inject(folder / "digits.onnx", eta=0.05).save(folder / "noisy.onnx")
     feeds = {"image": np.load(folder / "digits.npz")["image"]}
     onnx.save(with_batch_norm(onnx.load(folder / "digits.onnx"), feeds), folder / "digits-bn.onnx")

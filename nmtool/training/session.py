@@ -150,14 +150,18 @@ class Session:
                 stop=stop,
             )
 
-    def weights(self) -> dict[str, NDArray[Any]]:
-        """New values by ONNX name: everything that was trained, and the statistics that have changed."""
-        arrays = self._state()
+    def trained(self) -> set[str]:
+        """ONNX names of the arrays that training changes; statistics only if they have changed."""
         return {
-            name: to_numpy(each)
-            for name, each in arrays.items()
+            name
+            for name, each in self._state().items()
             if each.requires_grad or (name in self._stored and not torch.equal(each, self._initial[name]))
         }
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Their values now."""
+        arrays = self._state()
+        return {name: to_numpy(arrays[name]) for name in self.trained()}
 
     def sample(self) -> dict[str, NDArray[Any]]:
         """Inputs of a few samples by name, to compare runtimes on."""

@@ -168,6 +168,7 @@ def distill(
     from nmtool.training.student import Placement
     from nmtool.training.trainer import Plan
 
+    _require(eta, validation_trials, validate_every, checkpoint_every)
     chosen = recipes.load(recipe).replace(**(settings or {}))
     output, source = Path(output), model if student is None else student
     folder = output.with_suffix(".run") if run_dir is None else Path(run_dir)
@@ -212,7 +213,7 @@ def distill(
                 source,
                 weights,
                 output,
-                trained=weights.keys(),
+                trained=session.trained(),
                 metadata=provenance.training("distill", **_facts(session)),
                 verify=gate(session.student, source, session.sample()),
                 force=force,
@@ -232,6 +233,19 @@ def distill(
         tuple(session.notes),
         folder,
     )
+
+
+def _require(eta: float, validation_trials: int, validate_every: int, checkpoint_every: int) -> None:
+    if not 0 <= eta < float("inf"):
+        raise UsageError(f"eta must be a finite number >= 0, not {eta}")
+    counts = {
+        "validation_trials": validation_trials,
+        "validate_every": validate_every,
+        "checkpoint_every": checkpoint_every,
+    }
+    for name, count in counts.items():
+        if count < 1:
+            raise UsageError(f"{name} must be at least 1, not {count}")
 
 
 def _prepare(output: Path, folder: Path, resume: bool, force: bool) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import nmtool
 from build import model, weights
-from nmtool.errors import CheckError, InterruptionError, ModelError, TrainingError, UsageError
+from nmtool.errors import InterruptionError, ModelError, TrainingError, UsageError
 from nmtool.payloads import PAYLOAD_FIELDS, tensors
 
 pytest.importorskip("torch")
@@ -269,6 +269,8 @@ WIDE = model("g (float[N,1,8,8] x) => (float[N,7] y) { f = Flatten(x)  y = MatMu
         ({"loss": ["softmax"]}, UsageError, "a loss is"),
         ({"metric": "bleu"}, UsageError, "no metric is named"),
         ({"validation": 1.0}, UsageError, "share of samples to validate with"),
+        ({"eta": -0.1}, UsageError, "eta"),
+        ({"validation_trials": 0}, UsageError, "validation_trials must be at least 1"),
         ({"device": "tpu"}, UsageError, "device must be"),
         ({"exclude": ["conv9"]}, UsageError, "no analog node matches"),
         ({"settings": {"augment": ["rotate"]}}, UsageError, "rotate"),
@@ -316,6 +318,6 @@ def test_nothing_is_left_when_an_array_was_forgotten(start, workspace, monkeypat
     monkeypatch.setattr(
         Session, "weights", lambda self: {n: a for n, a in weights_of(self).items() if n != "conv2.bias"}
     )
-    with pytest.raises(CheckError, match="first node that differs: conv2"):
+    with pytest.raises(ModelError, match="trained, but without new values: 'conv2.bias'"):
         start()
     assert not (workspace / "robust.onnx").exists()
