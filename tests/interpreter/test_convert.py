@@ -298,8 +298,8 @@ def test_recurrent_activations_agree_with_onnxruntime(first):
             y = GRU<hidden_size = 4, direction = "bidirectional",
                 activations = ["{first}", "Tanh", "Sigmoid", "Softsign"]>(x, w, r)
         }}""",
-        w=weights(2, 12, 3),
-        r=weights(2, 12, 4),
+        w=weights(2, 12, 3) / 3,  # larger ones make the states explode without a saturating activation
+        r=weights(2, 12, 4) / 3,
     )
     del proto.opset_import[1:]
     x = weights(5, 2, 3)

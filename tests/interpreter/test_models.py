@@ -8,6 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 
+from parity import call
+
 import nmtool
 from nmtool.errors import ModelError
 from nmtool.interpreter import taps
@@ -33,11 +35,15 @@ if not names:
     pytest.skip("no shared models", allow_module_level=True)
 
 
-def reference(name):
+def session(model):
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
-    return onnxruntime.InferenceSession(MODELS / f"{name}.onnx", providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+def reference(name):
+    return session(MODELS / f"{name}.onnx")
 
 
 def random_inputs(name, session, seed):
@@ -55,11 +61,6 @@ def random_inputs(name, session, seed):
         else:
             arrays.append(rng.random(shape, dtype=np.float32))
     return arrays
-
-
-def call(module, arrays):
-    result = module(*(torch.from_numpy(array) for array in arrays))
-    return result if isinstance(result, tuple) else (result,)
 
 
 def joined(name, ports, samples):
