@@ -63,7 +63,8 @@ def register_op(
         side: indices of the inputs that only configure the operator, and so are never trained.
         state: indices of the inputs that are statistics, updated in place during training.
         frozen: indices of the inputs that are tensors, but never trained.
-        only: attribute -> values that are implemented, where some are not: a model with others is refused.
+        only: attribute -> values that are implemented, where some are not: a model with others is refused. The target
+            gets the attribute where it takes it.
     """
 
     def register(target: T) -> T:
