@@ -35,7 +35,8 @@ def convert(source: ModelSource) -> fx.GraphModule:
     require_supported(model)
     converter = _Converter(model)
     module = converter.graph_module(model.graph, [])
-    module.meta[NAMES] = converter.names
+    kept = {path for path, _ in (*module.named_parameters(), *module.named_buffers())}
+    module.meta[NAMES] = {name: path for name, path in converter.names.items() if path in kept}
     return module
 
 
@@ -65,6 +66,7 @@ class _Converter:
                 self._node(scope, node)
         outputs = [target.call_function(as_tensor, (self._value(scope, value),)) for value in graph.outputs]
         target.output(outputs[0] if len(outputs) == 1 else tuple(outputs))
+        target.eliminate_dead_code(_is_port)  # what computes settings that are known already
         target.lint()
         return fx.GraphModule(root, target)
 
@@ -249,6 +251,10 @@ def _is_constant(value: ir.Value | None) -> bool:
 def _identifier(name: str) -> str:
     """The name as a Python identifier that is no attribute of a module: prefixed, since `weight.T` could be `T`."""
     return "onnx_" + re.sub(r"\W", "_", name, flags=re.ASCII)
+
+
+def _is_port(node: fx.Node) -> bool:
+    return node.op in ("placeholder", "output")
 
 
 def _repeated(array: torch.Tensor, like: torch.Tensor, axis: int) -> torch.Tensor:
