@@ -225,6 +225,19 @@ def test_what_cannot_be_converted_is_named_before_anything_is():
     assert "register_op" in e.value.hint
 
 
+def test_loops_are_refused_with_a_way_out():
+    proto = model(
+        """g (int64 n, float[2] x) => (float[2] y) {
+            y = Loop(n, , x) <body = step (int64 k, bool c, float[2] a) => (bool d, float[2] b) {
+                d = Identity(c) b = custom.Twice(a)
+            }>
+        }"""
+    )
+    with pytest.raises(ModelError, match=r"y: Loop of opset 17: loops are not trained through; b: custom::Twice") as e:
+        nmtool.to_torch(proto)
+    assert "unrolled" in e.value.hint
+
+
 def test_users_can_register_operators(monkeypatch):
     from nmtool.interpreter import registry
 
