@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from nmtool.model import load as load
     from nmtool.model import save as save
     from nmtool.verbs.bake import bake as bake
+    from nmtool.verbs.calibrate_bn import calibrate_bn as calibrate_bn
+    from nmtool.verbs.clip import clip as clip
+    from nmtool.verbs.distill import distill as distill
     from nmtool.verbs.doctor import doctor as doctor
     from nmtool.verbs.inject import inject as inject
     from nmtool.verbs.run import run as run
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 # Where each public name lives. Imported on first use (PEP 562), so that `import nmtool` costs nothing.
 _HOME = {
     "bake": "nmtool.verbs.bake",
+    "calibrate_bn": "nmtool.verbs.calibrate_bn",
+    "clip": "nmtool.verbs.clip",
+    "distill": "nmtool.verbs.distill",
     "doctor": "nmtool.verbs.doctor",
     "inject": "nmtool.verbs.inject",
     "library_path": "nmtool.library",

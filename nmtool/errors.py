@@ -30,6 +30,12 @@ class NmtoolError(Exception):
         self.hint = hint
 
 
+class CheckError(NmtoolError):
+    """A check ran, and what it checked failed."""
+
+    exit_code = EXIT_CHECK_FAILED
+
+
 class UsageError(NmtoolError):
     """An option, a parameter or a data file is wrong."""
 
@@ -46,3 +52,15 @@ class SetupError(NmtoolError):
     """Something that must be installed or built is missing."""
 
     exit_code = EXIT_ENVIRONMENT
+
+
+class TrainingError(NmtoolError):
+    """Training went wrong: it does not converge to numbers."""
+
+    exit_code = EXIT_CHECK_FAILED
+
+
+class InterruptionError(NmtoolError):
+    """The user, or the system, asked for an end; everything is saved."""
+
+    exit_code = EXIT_INTERRUPTED

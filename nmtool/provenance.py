@@ -1,8 +1,9 @@
-"""What a noisy model says about itself: the metadata that `inject` writes and every other verb reads."""
+"""What a model says about itself, in its metadata: how it was made noisy, and how its weights came about."""
 
 import dataclasses
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 import onnx_ir as ir
@@ -10,6 +11,7 @@ import onnx_ir as ir
 from nmtool.errors import ModelError
 
 _KEY = "nmtool.provenance"
+_TRAINING = "nmtool.training"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,3 +79,14 @@ def write(model: ir.Model, provenance: Provenance) -> None:
 def remove(model: ir.Model) -> None:
     """Remove the record, if any."""
     model.metadata_props.pop(_KEY, None)
+
+
+def training(verb: str, **facts: Any) -> dict[str, str]:
+    """The entry of a model's metadata that says how its weights came about.
+
+    Args:
+        verb: what made them.
+        facts: JSON-serializable: settings, seed, digests of model and data, results.
+    """
+    versions = {package: version(package) for package in ("nmtool", "torch")}
+    return {_TRAINING: json.dumps({"verb": verb, "versions": versions, **facts}, sort_keys=True)}

@@ -117,6 +117,9 @@ def _require_known_fields(proto: onnx.ModelProto, name: str) -> None:
         for tensor in graph.initializer:
             _require_payload(tensor, f"initializer {tensor.name!r} of {name}")
         for node in graph.node:
+            if untyped := [attribute.name for attribute in node.attribute if not attribute.type]:
+                where = f"node {node.name or node.op_type!r} of {name}"
+                raise ModelError(f"an attribute has no type in {where}: {untyped[0]}", hint="run onnx.checker on it")
             for tensor in (t for attribute in node.attribute for t in (attribute.t, *attribute.tensors)):
                 where = f"a tensor of node {node.name or node.op_type!r} of {name}"
                 _require_payload(tensor, where)

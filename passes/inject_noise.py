@@ -37,7 +37,7 @@ class InjectNoise(ir.passes.InPlacePass):
         report: what became of every node; filled by a call.
         trial_input: name of the value that selects the noise sample; None before a call that changed the model.
         scale_input: name of the value that multiplies the noise.
-        channels: what sizes the noise of each array, by its name.
+        channels: where the output channels of each array are, by its name.
     """
 
     def __init__(
@@ -59,7 +59,12 @@ class InjectNoise(ir.passes.InPlacePass):
             per_channel: size the noise by each output channel instead of the whole array.
             dynamic: also make the right operand of products of activations noisy.
             fresh: draw the trial inside the model at every run.
+
+        Raises:
+            UsageError: the seed is out of range.
         """
+        if not -(2**63) <= seed < 2**63:
+            raise UsageError(f"seed must be a 64-bit integer, not {seed}")
         self.noise = noise
         self.seed = seed
         self.selection = selection or Selection()
@@ -135,25 +140,20 @@ class InjectNoise(ir.passes.InPlacePass):
 
     def _measure(self, candidate: Candidate, array: ConstantArray) -> "_Size":
         whole = statistics(array.tensor, array.name)
+        channels = _channels(candidate, array)
         if not self.per_channel or len(array.tensor.shape) < 2:
-            return _Size(whole, whole, Channels())
-        node = candidate.site.node
-        op = ANALOG_OPS.get((node.domain, node.op_type))
-        operand = node.inputs[candidate.operand]
-        rank = len(operand.shape) if operand is not None and operand.shape is not None else None
-        axis = array.channel_axis(op.channel_axis(node, candidate.operand) if op else None, rank)
-        groups = _groups(node, array)
-        if axis is None or (groups > 1 and array.layout):
-            return _Size(whole, whole, Channels(), "per array: its output channels are not an axis of the array")
-        return _Size(whole, statistics(array.tensor, array.name, axis, groups), Channels(axis, groups))
+            return _Size(whole, whole, channels)
+        if channels.axis is None:
+            return _Size(whole, whole, channels, "per array: its output channels are not an axis of the array")
+        return _Size(whole, statistics(array.tensor, array.name, channels.axis, channels.groups), channels)
 
 
 @dataclass(frozen=True)
 class Channels:
-    """Which weights size the noise of one weight.
+    """Where the output channels of an array are.
 
     Attributes:
-        axis: those of the same output channel, along this axis of the array; None for the whole array.
+        axis: axis of the array along which they lie; None where they are no axis of it.
         groups: the first axis is split in this many groups that do not share channels (a grouped ConvTranspose).
     """
 
@@ -168,7 +168,7 @@ class _Size:
     Attributes:
         whole: statistics of the whole array, for the report.
         weights: statistics that size the noise, of the whole array or per channel.
-        channels: which of the two.
+        channels: of the array.
         remark: why they are not per channel although that was asked for.
     """
 
@@ -176,6 +176,17 @@ class _Size:
     weights: WeightStatistics
     channels: Channels
     remark: str = ""
+
+
+def _channels(candidate: Candidate, array: ConstantArray) -> Channels:
+    node = candidate.site.node
+    op = ANALOG_OPS.get((node.domain, node.op_type))
+    operand = node.inputs[candidate.operand]
+    rank = len(operand.shape) if operand is not None and operand.shape is not None else None
+    axis = array.channel_axis(op.channel_axis(node, candidate.operand) if op else None, rank)
+    groups = _groups(node, array)
+    hidden = axis is None or len(array.tensor.shape) < 2 or (groups > 1 and array.layout)
+    return Channels() if hidden else Channels(axis, groups)
 
 
 def _groups(node: ir.Node, array: ConstantArray) -> int:

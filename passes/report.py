@@ -73,6 +73,12 @@ class CoverageReport:
         noisy = sum(macs or 0 for macs, status in counts if status == "noisy")
         return noisy / sum(macs or 0 for macs, _ in counts)
 
+    @property
+    def why_nothing(self) -> str:
+        """The reasons, where no node is noisy."""
+        reasons = sorted({f"{node.op_type}: {node.reason}" for node in self.nodes})
+        return "; ".join(reasons) or "the model has no operator that maps to analog arrays"
+
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON-serialisable dict."""
         return {

@@ -42,13 +42,22 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the digits example: digits.onnx, digits.npz, and noisy.onnx at eta 0.05."""
+    """A folder with the digits example: digits.onnx, digits.npz, and of the model noisy.onnx and digits-bn.onnx.
+
+    noisy.onnx is at eta 0.05. digits-bn.onnx computes the same as digits.onnx, with BatchNormalization nodes.
+    """
+    import numpy as np
+    import onnx
+    from normed import with_batch_norm
+
     import nmtool
 
     folder = tmp_path_factory.mktemp("digits")
     shutil.copy(ROOT / "examples/digits/digits.onnx", folder)
     subprocess.run([sys.executable, ROOT / "examples/digits/data.py", folder / "digits.npz"], check=True)
     nmtool.inject(folder / "digits.onnx", eta=0.05).save(folder / "noisy.onnx")
+    feeds = {"image": np.load(folder / "digits.npz")["image"]}
+    onnx.save(with_batch_norm(onnx.load(folder / "digits.onnx"), feeds), folder / "digits-bn.onnx")
     return folder
 
 

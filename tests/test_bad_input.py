@@ -107,6 +107,13 @@ BAD_MODELS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda _: changed(lambda m: setattr(m.graph.initializer[0], "data_type", 99)),
         "99",
     ),
+    "an attribute without a type": (
+        lambda _: changed(
+            lambda m: m.graph.node[0].attribute[0].ClearField("type"),
+            matmul(nodes="t = Transpose<perm = [1, 0]>(w)\n y = MatMul(x, t)"),
+        ),
+        "'Transpose' .*: perm",
+    ),
     "a negative dimension": (lambda _: changed(lambda m: m.graph.initializer[0].dims.append(-1)), "'w'"),
     "a sparse initializer": (
         lambda _: changed(lambda m: setattr(m.graph.sparse_initializer.add().values, "name", "sparse")),

@@ -116,6 +116,15 @@ class TestImages:
         assert "resize" in str(caught.value.hint)
         assert load(folder, [port(None, 3, 6, 5)]).count == 7
 
+    def test_taking_decodes_only_what_is_asked_for(self, folder):
+        data = load(folder, [port(None, 3, 6, 5)])
+        images = whole(data)
+        (folder / "cat" / "0.png").write_bytes(b"no")
+        batch = data.take([5, 0, 3, 0])
+        np.testing.assert_array_equal(batch.feeds["x"], images[[5, 0, 3, 0]])
+        with pytest.raises(UsageError, match=r"0\.png"):
+            data.take([0, 2])
+
     def test_files_that_are_no_images_and_folders_without_any(self, folder, tmp_path):
         (folder / "bee" / "9.png").write_bytes(b"no")
         with pytest.raises(UsageError, match=r"9\.png"):
@@ -212,6 +221,46 @@ class TestBatches:
             assert batch.feeds["state"].shape == (2, 5)
             assert batch.feeds["state"].dtype == np.float32
             assert batch.feeds["rate"] == 8000
+
+
+class TestTaking:
+    @given(st.data(), st.sampled_from([None, 4]), st.sampled_from([None, 8]))
+    def test_is_indexing_of_the_prepared_data(self, draw, fixed, limit):
+        ports = [port(fixed, 3, 6, 5), port(2, 5, name="state")]
+        arrays = {"x": IMAGES, "state": np.ones((2, 5)), "labels": LABELS}
+        data = load(arrays, ports, DataOptions(scale=1 / 255, mean=(0.1, 0.2, 0.3), limit=limit, batch_size=3))
+        indices = draw.draw(st.lists(st.integers(0, data.count - 1), min_size=1, max_size=20))
+        for given_as in (indices, np.array(indices), np.array(indices, np.uint8)):
+            batch = data.take(given_as)
+            np.testing.assert_array_equal(batch.feeds["x"], whole(data)[indices])
+            np.testing.assert_array_equal(batch.labels, LABELS[indices])
+            assert batch.feeds["state"].shape == (2, 5)
+            assert batch.size == batch.fed == len(indices)
+
+    def test_of_a_mapped_file_reads_only_those(self, tmp_path):
+        np.save(tmp_path / "d.npy", VECTORS)
+        batch = load(tmp_path / "d.npy", [port(None, 3)]).take([9, 1])
+        assert not isinstance(batch.feeds["x"], np.memmap)
+        np.testing.assert_array_equal(batch.feeds["x"], VECTORS[[9, 1]])
+        assert batch.labels is None
+
+    def test_a_value_that_is_not_finite_is_found_with_its_true_number(self):
+        array = VECTORS.copy()
+        array[7, 1] = np.nan
+        data = load(array, [port(None, 3)])
+        assert data.take([3, 6]).size == 2
+        with pytest.raises(UsageError, match="sample 7"):
+            data.take([3, 7, 0])
+
+    @pytest.mark.parametrize("indices", [[8], [0, -1]])
+    def test_of_samples_that_are_not_there(self, indices):
+        with pytest.raises(UsageError, match=f"has 8 samples, .* no sample {indices[-1]}$"):
+            load(VECTORS, [port(None, 3)], DataOptions(limit=8)).take(indices)
+
+    @pytest.mark.parametrize("indices", [[], 3, [0.5], [[1]], np.ones(10, bool)])
+    def test_by_something_else(self, indices):
+        with pytest.raises(UsageError, match="list of numbers"):
+            load(VECTORS, [port(None, 3)]).take(indices)
 
 
 class TestDigest:

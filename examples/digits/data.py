@@ -1,11 +1,12 @@
 """The handwritten digits of scikit-learn: 1,797 real images of 8x8 pixels, split 1,297 / 500 once and for all.
 
-Usage: `python examples/digits/data.py digits.npz` writes the test set, ready for `nmtool sweep --data digits.npz`.
+Usage: `python examples/digits/data.py digits.npz [digits-train.npz]` writes the test set, ready for
+`nmtool sweep --data digits.npz`, and the training set, for `nmtool distill`.
 """
 
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -28,13 +29,8 @@ def split() -> tuple[Split, Split]:
     return Split(train_image, train_label), Split(test_image, test_label)
 
 
-def test_set() -> dict[str, Any]:
-    """The 500 test images under the name of the model's input, and their labels."""
-    return split()[1]._asdict()
-
-
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(target, **test_set())
-    print(f"wrote 500 test images: {target}")
+    for target, part in zip(map(Path, sys.argv[1:]), reversed(split()), strict=False):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(target, **part._asdict())
+        print(f"wrote {len(part.label)} images: {target}")

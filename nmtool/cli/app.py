@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nmtool import errors
-from nmtool.cli import bake, doctor, inject, listing, run, strip, sweep
+from nmtool.cli import bake, calibrate_bn, clip, distill, doctor, inject, listing, run, strip, sweep
 
 app = typer.Typer(
     name="nmtool",
@@ -23,7 +23,8 @@ app = typer.Typer(
 
 
 def _add(name: str, body: Callable[..., None], examples: str) -> None:
-    app.command(name, epilog=examples, context_settings={"auto_envvar_prefix": f"NMTOOL_{name.upper()}"})(body)
+    prefix = f"NMTOOL_{name.upper().replace('-', '_')}"
+    app.command(name, epilog=examples, context_settings={"auto_envvar_prefix": prefix})(body)
 
 
 _add("inject", inject.inject, inject.EXAMPLES)
@@ -31,6 +32,9 @@ _add("strip", strip.strip, strip.EXAMPLES)
 _add("bake", bake.bake, bake.EXAMPLES)
 _add("run", run.run, run.EXAMPLES)
 _add("sweep", sweep.sweep, sweep.EXAMPLES)
+_add("clip", clip.clip, clip.EXAMPLES)
+_add("calibrate-bn", calibrate_bn.calibrate_bn, calibrate_bn.EXAMPLES)
+_add("distill", distill.distill, distill.EXAMPLES)
 _add("list", listing.list_, listing.EXAMPLES)
 _add("doctor", doctor.doctor, doctor.EXAMPLES)
 

@@ -50,7 +50,12 @@ class DataSource:
     limit: Annotated[
         int | None, DataOption("--limit", "-n", metavar="N", show_default="all", help="Use only the first N samples")
     ] = None
-    batch_size: Annotated[int, DataOption(metavar="N", help="Samples per inference")] = 64
+    batch_size: Annotated[
+        int | None,
+        DataOption(
+            metavar="N", show_default="64; distill: the recipe's", help="Samples per inference or training step"
+        ),
+    ] = None
 
     def options(self, labels: str | None = None) -> "DataOptions":
         """The same as the Python API takes it.
@@ -68,7 +73,7 @@ class DataSource:
             std=numbers("--data-std", self.data_std),
             resize=_size(self.resize) if self.resize else None,
             limit=self.limit,
-            batch_size=self.batch_size,
+            **({} if self.batch_size is None else {"batch_size": self.batch_size}),
         )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from nmtool.cli.options import Option
+from nmtool.cli.selection_options import SelectionOptions
 from nmtool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ def _noise_names() -> list[str]:
 
 
 @dataclass(frozen=True)
-class NoiseOptions:
-    """Which noise, and where; eta is the command's own."""
+class NoiseChoice:
+    """Which noise, and how it is sized."""
 
     noise: Annotated[
         str,
@@ -39,21 +40,6 @@ class NoiseOptions:
         bool, Option("--per-channel", help="Take that from each output channel, not from the whole array")
     ] = False
     seed: Annotated[int, Option("--seed", "-s", metavar="N", help="Seed of the noise, 64 bits")] = 0
-    include: Annotated[
-        list[str] | None, Option(metavar="GLOB", help="Only nodes with such a name; repeatable", show_default="all")
-    ] = None
-    exclude: Annotated[list[str] | None, Option(metavar="GLOB", help="Not nodes with such a name; repeatable")] = None
-    include_ops: Annotated[
-        list[str] | None, Option(metavar="TYPE", help="Only nodes of this op type; repeatable", show_default="all")
-    ] = None
-    exclude_ops: Annotated[list[str] | None, Option(metavar="TYPE", help="Not nodes of this op type; repeatable")] = (
-        None
-    )
-    skip_first: Annotated[int, Option(metavar="N", min=0, help="Keep the first N weight nodes digital")] = 0
-    skip_last: Annotated[int, Option(metavar="N", min=0, help="Keep the last N weight nodes digital")] = 0
-    dynamic: Annotated[
-        bool, Option("--dynamic", help="Products of two activations (attention) get a noisy right operand too")
-    ] = False
 
     def model(self, eta: float) -> "NoiseModel":
         """The noise model at strength `eta`.
@@ -75,15 +61,15 @@ class NoiseOptions:
                 raise UsageError(f"--noise {name} takes KEY=NUMBER after the colon, not: {setting}") from None
         return noise_model(name, parameters)
 
+
+@dataclass(frozen=True)
+class NoiseOptions(SelectionOptions, NoiseChoice):  # in the help, fields of the last base come first
+    """Which noise, and where; eta is the command's own."""
+
+    dynamic: Annotated[
+        bool, Option("--dynamic", help="Products of two activations (attention) get a noisy right operand too")
+    ] = False
+
     def placement(self) -> dict[str, Any]:
         """Where the noise goes, as keyword arguments of `nmtool.inject`."""
-        return {
-            "per_channel": self.per_channel,
-            "include": self.include or (),
-            "exclude": self.exclude or (),
-            "include_ops": self.include_ops or (),
-            "exclude_ops": self.exclude_ops or (),
-            "skip_first": self.skip_first,
-            "skip_last": self.skip_last,
-            "dynamic": self.dynamic,
-        }
+        return {"per_channel": self.per_channel, **self.selection(), "dynamic": self.dynamic}

@@ -2,47 +2,82 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Protocol
 
 from nmtool.cli.output import Output
 
 SECONDS_BETWEEN_LINES = 5.0
 
-Report = Callable[[int, int], None]
-"""Called with what is done and what there is to do."""
+TrainingReport = Callable[[int, int, Mapping[str, float]], None]
+"""Called with the steps done, those there are, and the numbers of the last one."""
+
+
+class Report(Protocol):
+    """Told what is done."""
+
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        """Show it.
+
+        Args:
+            done: what is done.
+            total: what there is to do.
+            text: anything else to show.
+        """
 
 
 @contextmanager
 def progress(out: Output, label: str) -> Iterator[Report]:
     """A callback that shows progress while the context lasts; silent with --quiet."""
     if out.quiet:
-        yield lambda done, total: None
+        yield lambda done, total, text="": None
     elif sys.stderr.isatty():
         yield from _bar(label)
     else:
         yield _lines(label)
 
 
+@contextmanager
+def training_progress(out: Output, *, show: bool) -> Iterator[TrainingReport]:
+    """As `progress`, with the numbers of the last step beside it."""
+    with progress(out if show else replace(out, quiet=True), "train") as report:
+        validated: dict[str, float] = {}
+
+        def show_step(done: int, total: int, numbers: Mapping[str, float]) -> None:
+            validated.update({name: numbers[name] for name in ("clean", "noisy") if name in numbers})
+            shown = {"loss": numbers["loss"], **validated}
+            report(done, total, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+
+        yield show_step
+
+
 def _bar(label: str) -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}"),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(label, total=None, text="")
+        yield lambda done, total, text="": bar.update(task, completed=done, total=total, text=text)
 
 
 def _lines(label: str) -> Report:
     start = last = time.monotonic()
 
-    def report(done: int, total: int) -> None:
+    def report(done: int, total: int, text: str = "") -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES and done:
             last = now
             left = (now - start) / done * (total - done)
-            print(f"{label}: {done} of {total}, {left:.0f} s left", file=sys.stderr)
+            print(f"{label}: {done} of {total}, {left:.0f} s left{', ' * bool(text)}{text}", file=sys.stderr)
 
     return report

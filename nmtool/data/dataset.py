@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from nmtool.backends import Array
 from nmtool.data.options import DataOptions
 from nmtool.data.prepare import Preparation
 from nmtool.data.sources import Samples
+from nmtool.errors import UsageError
 
 _HASH_CHUNK = 256  # samples
 
@@ -20,8 +21,8 @@ class Batch:
     """One run's worth of samples.
 
     Attributes:
-        feeds: arrays by input name. The last batch of a model with a fixed batch dimension is filled up with copies
-            of its last sample.
+        feeds: arrays by input name. In iteration, the last batch of a model with a fixed batch dimension is filled up
+            with copies of its last sample.
         labels: labels of the samples, or None.
         size: number of samples, copies not counted.
         fed: number of samples, copies counted.
@@ -39,7 +40,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples that fit a model's inputs, read and prepared batch by batch; iterate over it for the batches.
+    """Samples that fit a model's inputs, read and prepared batch by batch.
+
+    Iterate over it for the batches in order, or `take` any samples.
 
     Attributes:
         name: of the source, for messages.
@@ -74,14 +77,43 @@ class Dataset:
             UsageError: a value is not finite, or a file of the source cannot be read.
         """
         for start in range(0, self.count, self.batch_size):
-            stop = min(start + self.batch_size, self.count)
-            missing = self.batch_size - (stop - start) if self.fixed else 0
-            feeds = dict(self.whole)
-            for name, samples in self.inputs.items():
-                array = self.preparations[name](samples[start:stop], start)
-                feeds[name] = np.concatenate([array, *[array[-1:]] * missing]) if missing else array
-            labels = None if self.labels is None else self.labels[start:stop]
-            yield Batch(feeds, labels, stop - start, stop - start + missing)
+            batch = self._read(slice(start, min(start + self.batch_size, self.count)))
+            yield self._filled(batch) if self.fixed else batch
+
+    def take(self, indices: Sequence[int] | Array) -> Batch:
+        """The samples at some positions, in that order and prepared as in iteration, without any filling up.
+
+        Args:
+            indices: at least one number from 0 to count - 1; a number may come several times.
+
+        Raises:
+            UsageError: there is no such sample, or reading fails as in iteration.
+        """
+        positions = np.asarray(indices)
+        if positions.ndim != 1 or positions.size == 0 or positions.dtype.kind not in "iu":
+            raise UsageError(f"samples are taken by a list of numbers, not {indices!r}")
+        if absent := positions[(positions < 0) | (positions >= self.count)].tolist():
+            raise UsageError(f"{self.name} has {self.count} samples, numbered from 0: there is no sample {absent[0]}")
+        return self._read(positions.astype(np.int64))
+
+    def _read(self, key: slice | Array) -> Batch:
+        """Some samples, all within the count. A slice of an array is a view and costs no copy."""
+        numbers = range(self.count)[key] if isinstance(key, slice) else key
+        feeds = dict(self.whole)
+        for name, samples in self.inputs.items():
+            feeds[name] = self.preparations[name](samples[key], numbers)
+        labels = None if self.labels is None else self.labels[key]
+        return Batch(feeds, labels, len(numbers), len(numbers))
+
+    def _filled(self, batch: Batch) -> Batch:
+        missing = self.batch_size - batch.size
+        if not missing:
+            return batch
+        feeds = {
+            name: np.concatenate([array, *[array[-1:]] * missing]) if name in self.inputs else array
+            for name, array in batch.feeds.items()
+        }
+        return replace(batch, feeds=feeds, fed=self.batch_size)
 
     def digest(self) -> str:
         """SHA-256 (hex) of the samples as stored, their labels and the preparation: equal digests, equal feeds."""

@@ -46,7 +46,7 @@ class ImageFolder:
         return cls(tuple(path for path, _ in pairs), np.array([number for _, number in pairs], np.int64))
 
     def samples(self, size: tuple[int, int] | None, channels: int) -> "ImageSamples":
-        """The images as an array that is decoded when sliced.
+        """The images as an array that is decoded when indexed.
 
         Args:
             size: height and width in pixels that every image is resized to; None: they all have the first one's.
@@ -73,14 +73,14 @@ class ImageSamples:
     size: tuple[int, int] | None
     dtype: ClassVar[np.dtype[Any]] = np.dtype(np.uint8)
 
-    def __getitem__(self, key: slice) -> Array:
-        """Decode some images.
+    def __getitem__(self, key: slice | Array) -> Array:
+        """Decode some images: a slice, or those at the positions of an int64 array.
 
         Raises:
             UsageError: a file is not an image, or has another size than the first and no size was given.
         """
         images = []
-        for path in self.files[key]:
+        for path in self.files[key] if isinstance(key, slice) else [self.files[position] for position in key]:
             image = _read(path, self.size, self.shape[-1])
             if image.shape != self.shape[1:]:
                 want, have = (f"{h} x {w}" for h, w in (self.shape[1:3], image.shape[:2]))

@@ -1,6 +1,6 @@
 """From samples as stored to arrays as the model wants them: axis order, values, type."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +53,12 @@ class Preparation:
         plan._check_channels()
         return plan
 
-    def __call__(self, samples: Array, first: int) -> Array:
+    def __call__(self, samples: Array, numbers: Sequence[int] | Array) -> Array:
         """Prepare some samples.
 
         Args:
             samples: as stored, samples first.
-            first: number of the first of them in the data set, for messages.
+            numbers: of the samples in the data set, for messages.
 
         Raises:
             UsageError: a value is NaN or infinite.
@@ -74,8 +74,14 @@ class Preparation:
                 array = array.astype(dtype)
             bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
             if bad.size:
-                raise UsageError(f"sample {first + bad[0]} of {self.where} is not finite in input {self.port.name!r}")
+                raise UsageError(f"sample {numbers[bad[0]]} of {self.where} is not finite in input {self.port.name!r}")
         return np.ascontiguousarray(array, dtype)
+
+    @property
+    def image_axis(self) -> int | None:
+        """Axis of the channels where floating images [N, C, H, W] or [N, H, W, C] are fed, else None."""
+        images = len(self.arrangement.shape) == 4 and self.port.dtype is not None and self.port.dtype.kind == "f"
+        return self.arrangement.channel_axis if images else None
 
     def _per_channel(self, values: tuple[float, ...], dtype: np.dtype[Any]) -> Array:
         shape = [1] * len(self.arrangement.shape)

@@ -22,7 +22,7 @@ UNNAMED = ""  # the name of an array that came without one: the model's only inp
 
 
 class Samples(Protocol):
-    """Samples along the first axis, read when sliced: an array, a memory map, or a folder of images."""
+    """Samples along the first axis, read when indexed: an array, a memory map, or a folder of images."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -32,8 +32,8 @@ class Samples(Protocol):
     def dtype(self) -> np.dtype[Any]:
         """Type of the elements."""
 
-    def __getitem__(self, key: slice) -> Array:
-        """Some samples."""
+    def __getitem__(self, key: slice | Array) -> Array:
+        """Some samples: a slice, or those at the positions of an int64 array."""
 
 
 @dataclass(frozen=True)

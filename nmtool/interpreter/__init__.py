@@ -34,13 +34,22 @@ def to_torch(model: "ModelSource") -> "fx.GraphModule":
         ModelError: the model cannot be read, or has nodes that cannot be converted: all of them are named.
         SetupError: torch is not installed.
     """
+    require_torch()
+    from nmtool.interpreter.convert import convert
+
+    return convert(model)
+
+
+def require_torch() -> None:
+    """Refuse to go on without torch.
+
+    Raises:
+        SetupError: torch is not installed.
+    """
     try:
         import torch  # noqa: F401
     except ImportError as error:
         raise SetupError("torch is not installed", hint="pip install 'nmtool[torch]'") from error
-    from nmtool.interpreter.convert import convert
-
-    return convert(model)
 
 
 def __getattr__(name: str) -> Any:

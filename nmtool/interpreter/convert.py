@@ -189,12 +189,13 @@ class _Converter:
     def _if(self, scope: "_Scope", node: ir.Node, condition: Any) -> fx.Node:
         branches = [node.attributes[name].as_graph() for name in ("then_branch", "else_branch")]
         captured = list(dict.fromkeys(value for branch in branches for value in _captured(branch)))
+        inputs = [condition, *(self._value(scope, value) for value in captured)]
         name = scope.free_name(label(node))
         modules = [
             self.graph_module(branch, captured, f"{scope.path}{name}.{part}.")
             for branch, part in zip(branches, ("then_branch", "else_branch"), strict=True)
         ]
-        return scope.call_module(name, If(*modules), [condition, *(self._value(scope, value) for value in captured)])
+        return scope.call_module(label(node), If(*modules), inputs)
 
 
 class _Scope:

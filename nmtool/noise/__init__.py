@@ -1,8 +1,9 @@
 """Noise models, one per file, and the numpy reference of the noise itself."""
 
+import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from nmtool.errors import UsageError
 from nmtool.noise.base import NoiseModel
@@ -32,3 +33,18 @@ def noise_model(name: str, parameters: Mapping[str, Any]) -> NoiseModel:
             f"noise model `{name}` has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(fields)}"
         )
     return model(**parameters)
+
+
+def at_strength_one(noise: str | NoiseModel, relative_to: str | None) -> NoiseModel:
+    """The noise for verbs that set its strength by the scale: eta 1.
+
+    Args:
+        noise: a noise model, or the name of one.
+        relative_to: what eta is relative to, for a name; None: the model's default.
+
+    Raises:
+        UsageError: see `noise_model`.
+    """
+    if not isinstance(noise, str):
+        return cast(NoiseModel, dataclasses.replace(cast(Any, noise), eta=1.0))
+    return noise_model(noise, {"eta": 1.0} | ({} if relative_to is None else {"relative_to": relative_to}))

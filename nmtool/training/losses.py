@@ -57,14 +57,16 @@ class Distillation:
             raise UsageError(f"label_smoothing must be >= 0 and < 1, not {self.label_smoothing}")
 
     def __call__(self, student: Tensor, teacher: Tensor | None, labels: Tensor | None = None) -> Tensor:
-        """The loss of logits of any shape; labels are integers."""
+        """The loss of logits of any shape; labels are class numbers, or one-hot and of that shape."""
         logits = _rows(student, self.axis)
         loss = logits.new_zeros(())
         if self.alpha < 1:
             if labels is None:
                 raise UsageError("alpha < 1 needs labels", hint="give labels, or train from the teacher alone: alpha 1")
-            expected = student.movedim(self.axis, -1).shape[:-1]
-            _require_shape("labels", labels, expected)
+            shape = student.movedim(self.axis, -1).shape
+            labels = labels.argmax(dim=self.axis) if labels.shape == student.shape else labels  # one-hot
+            labels = labels[..., 0] if labels.shape == (*shape[:-1], 1) else labels
+            _require_shape("labels", labels, shape[:-1])
             entropy = functional.cross_entropy(logits, labels.reshape(-1).long(), label_smoothing=self.label_smoothing)
             loss = loss + (1 - self.alpha) * entropy
         if self.alpha > 0:

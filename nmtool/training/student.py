@@ -39,6 +39,7 @@ class Student(nn.Module):
         graph: the converted model.
         report: what is noisy and what is not, as `inject` says it.
         names: path in `graph` of every parameter and buffer, by its ONNX name.
+        channels: where the output channels of each noisy array are, by its ONNX name.
     """
 
     def __init__(self, model: ir.Model, noise: NoiseModel, placement: Placement, seed: int) -> None:
@@ -75,7 +76,10 @@ class Student(nn.Module):
         self.report = inject.report
         self.graph = convert(model)
         self.names: dict[str, str] = self.graph.meta[NAMES]
-        channels = {stream_of(name): each for name, each in inject.channels.items()}
+        self.channels = dict(inject.channels)
+        channels = {
+            stream_of(name): each if placement.per_channel else Channels() for name, each in self.channels.items()
+        }
         stages = noise.stages()
         for module in self.graph.modules():
             if isinstance(module, fx.GraphModule):
@@ -88,9 +92,16 @@ class Student(nn.Module):
 
     def mirror(self, mirrored: bool) -> None:
         """From now on draw the other half of antithetic pairs, or the first half again."""
-        for module in self.modules():
-            if isinstance(module, Noise):
-                module.mirrored = mirrored
+        for noise in self._noises():
+            noise.mirrored = mirrored
+
+    def reseed(self, seed: int) -> None:
+        """From now on draw the noise of this seed."""
+        for noise in self._noises():
+            noise.seed = seed
+
+    def _noises(self) -> Iterator[Noise]:
+        return (module for module in self.modules() if isinstance(module, Noise))
 
 
 def _size_by_the_weights(

@@ -90,8 +90,6 @@ def inject(
         raise UsageError(f"drawn must be run or chip, not {drawn!r}")
     if fresh and drawn == "chip":
         raise UsageError("fresh noise at every run contradicts noise drawn once per chip", hint="drop one of the two")
-    if not -(2**63) <= seed < 2**63:
-        raise UsageError(f"seed must be a 64-bit integer, not {seed}")
     source = load(model)
     require_clean(source)
     notes: list[str] = []
@@ -105,7 +103,7 @@ def inject(
     result = injector(source)
     report = injector.report
     if not result.modified or injector.trial_input is None or injector.scale_input is None:
-        raise ModelError(f"nothing to make noisy: {_why_nothing(report)}", hint="see `nmtool list ops`")
+        raise ModelError(f"nothing to make noisy: {report.why_nothing}", hint="see `nmtool list ops`")
     exact = opset_of(result.model) >= EXACT_OPSET
     report.notes += notes
     if not exact:
@@ -134,8 +132,3 @@ def _noise(noise: str | NoiseModel, eta: float, relative_to: str | None) -> Nois
     if not isinstance(noise, str):
         return noise
     return noise_model(noise, {"eta": eta} | ({} if relative_to is None else {"relative_to": relative_to}))
-
-
-def _why_nothing(report: CoverageReport) -> str:
-    reasons = sorted({f"{node.op_type}: {node.reason}" for node in report.nodes})
-    return "; ".join(reasons) if reasons else "the model has no operator that maps to analog arrays"

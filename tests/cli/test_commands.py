@@ -1,5 +1,6 @@
 """Every command on the digits example: its help's examples, its JSON, its files, and what it refuses."""
 
+import importlib.util
 import json
 import shlex
 
@@ -8,6 +9,8 @@ import onnx
 import pytest
 
 from nmtool.cli.app import app
+
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch")
 
 EXAMPLES = [
     line.strip()
@@ -60,6 +63,42 @@ def test_strip_gives_the_clean_outputs_back(cli, workspace):
     assert document(cli("run", "digits.onnx", "--data", "digits.npz", "--json"))["outputs"] == clean
 
 
+def test_clip_reports_each_array(cli, workspace):
+    arrays = document(cli("clip", "digits.onnx", "-o", "out.onnx", "--json", "-k", "2", "--exclude", "conv1"))[
+        "report"
+    ]["arrays"]
+    assert [(row["node"], bool(row["reason"])) for row in arrays] == [
+        ("conv1", True),
+        ("conv2", False),
+        ("dense1", False),
+        ("dense2", False),
+    ]
+    assert all(row["range_after"] < row["range_before"] and 0 < row["clipped"] < 0.1 for row in arrays[1:])
+    assert "not clipped: excluded by --exclude" in cli("clip", "digits.onnx", "-o", "2.onnx", "--exclude", "conv1").out
+
+
+@needs_torch
+def test_calibration_recovers_accuracy(cli, workspace):
+    arguments = ("--data", "digits.npz", "--eta", "0.1", "-n", "256")
+    report = document(cli("calibrate-bn", "digits-bn.onnx", *arguments, "-o", "out.onnx", "--json"))["report"]
+    assert [(node["node"], node["reason"]) for node in report["nodes"]] == [("conv1.bn", ""), ("conv2.bn", "")]
+    assert all(node[name]["change"] > 0 for node in report["nodes"] for name in ("mean", "var"))
+    shown = cli("calibrate-bn", "digits-bn.onnx", *arguments, "-o", "again.onnx")
+    assert "means over 4 batches" in shown.out
+    assert "wrote: again.onnx" in shown.err
+    models = ("digits-bn.onnx", "out.onnx")
+    sweep = document(cli("sweep", *models, "--data", "digits.npz", "--eta", "0.1", "--trials", "8", "--json"))
+    means = {row["model"]: row["mean"] for row in sweep["summary"] if row["eta"]}
+    assert means["out"] > means["digits-bn"]
+
+
+@needs_torch
+def test_calibration_without_batch_normalization_says_what_to_do(cli, workspace):
+    result = cli("calibrate-bn", "digits.onnx", "--data", "digits.npz", "-o", "out.onnx")
+    assert result.code == 3
+    assert "error: the model has no BatchNormalization nodes\n\nhint: exporters" in result.err
+
+
 def test_sweep_writes_what_it_says(cli, workspace):
     arguments = ("digits.onnx", "--data", "digits.npz", "--eta", "0:0.1:0.05", "--trials", "3")
     files = ("--results", "s.jsonl", "--csv", "s.csv", "--plot", "s.svg", "--plot", "s.png")
@@ -83,6 +122,8 @@ def test_sweep_prints_interval_and_tolerance(cli, workspace):
         ["inject", "digits.onnx", "-o", "there"],
         ["strip", "noisy.onnx", "-o", "there"],
         ["bake", "noisy.onnx", "-o", "there"],
+        ["clip", "digits.onnx", "-o", "there"],
+        ["calibrate-bn", "digits-bn.onnx", "--data", "digits.npz", "-o", "there"],
         ["run", "noisy.onnx", "--data", "digits.npz", "-o", "there"],
         ["sweep", "digits.onnx", "--data", "digits.npz", "--csv", "there"],
         ["sweep", "digits.onnx", "--data", "digits.npz", "--plot", "there"],
@@ -106,6 +147,8 @@ COMMANDS_ON_A_MODEL = [
     ["inject", "{}", "-o", "out.onnx"],
     ["strip", "{}", "-o", "out.onnx"],
     ["bake", "{}", "-o", "out.onnx"],
+    ["clip", "{}", "-o", "out.onnx"],
+    pytest.param(["calibrate-bn", "{}", "--data", "digits.npz", "-o", "out.onnx"], marks=needs_torch),
     ["run", "{}", "--data", "digits.npz"],
     ["sweep", "{}", "--data", "digits.npz"],
 ]

@@ -8,12 +8,12 @@ import typer
 import nmtool
 from nmtool.cli.app import app
 
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = {name.replace("-", "_"): command for name, command in typer.main.get_command(app).commands.items()}
 VERBS = sorted(COMMANDS.keys() & set(nmtool.__all__))
 
 
 def test_every_verb_of_the_api_is_a_command():
-    assert VERBS == ["bake", "doctor", "inject", "run", "strip", "sweep"]
+    assert VERBS == ["bake", "calibrate_bn", "clip", "distill", "doctor", "inject", "run", "strip", "sweep"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -30,7 +30,12 @@ def test_eta_of_a_sweep_has_the_default_of_the_api():
     assert {option.name: option.default for option in COMMANDS["sweep"].params}["eta"] == default
 
 
-@pytest.mark.parametrize("verb", ["inject", "bake", "strip"])
+@pytest.mark.parametrize("verb", ["inject", "bake", "strip", "clip"])
 def test_no_parameter_of_the_api_is_out_of_reach(verb):
     options = {option.name for option in COMMANDS[verb].params}
     assert set(inspect.signature(getattr(nmtool, verb)).parameters) <= options
+
+
+def test_all_settings_of_a_calibration_are_in_reach():
+    missing = set(inspect.signature(nmtool.calibrate_bn).parameters) - {o.name for o in COMMANDS["calibrate_bn"].params}
+    assert missing == {"data_options", "progress"}

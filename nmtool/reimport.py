@@ -1,21 +1,21 @@
-"""Trained weights back into the ONNX file they came from: only the values of named arrays change."""
+"""New weights into the ONNX file that the old ones are in: only the values of named arrays change."""
 
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from nmtool.errors import ModelError, UsageError
 from nmtool.model import load
-from nmtool.training.payloads import Change, replace, stored_arrays, tensors, write_data
+from nmtool.payloads import Change, replace, stored_arrays, tensors, write_data
+
+Source: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto"
+"""A model whose every byte is at hand: onnx_ir's view of one would not keep them."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,12 @@ class ReimportReport:
 
 
 def reimport(
-    source: str | os.PathLike[str] | onnx.ModelProto,
-    weights: Mapping[str, Tensor],
+    source: Source,
+    weights: Mapping[str, NDArray[Any]],
     output: str | os.PathLike[str],
     *,
     trained: Collection[str] | None = None,
+    metadata: Mapping[str, str] = {},
     verify: Callable[[Path], None] | None = None,
     force: bool = False,
 ) -> ReimportReport:
@@ -55,11 +56,12 @@ def reimport(
     stays external, in a data file `<output>.data` of the model's own. Either all files are written or none is.
 
     Args:
-        source: the model whose weights were trained.
+        source: the model whose weights have new values.
         weights: new values by full name: an initializer's name, the output's name of a Constant node, with the path of
             a subgraph or function before it (docs/noise-spec.md, "stream").
         output: where to write the model.
         trained: names of all arrays that were trained; `weights` must hold exactly these. All of `weights` by default.
+        metadata: entries of the model's metadata to set, in the place of those of the same keys.
         verify: called with the path of the finished model before it is put in place; what it raises leaves no file.
         force: overwrite files that exist.
 
@@ -71,17 +73,14 @@ def reimport(
     if not output.parent.is_dir():
         raise UsageError(f"the folder of the output does not exist: {output.parent}", hint="create it first")
     load(source)  # raises what makes a model unusable
-    model, folder = onnx.ModelProto(), Path()
-    if isinstance(source, onnx.ModelProto):
-        model.CopyFrom(source)
-    else:
-        model, folder = onnx.load(source, load_external_data=False), Path(source).parent
+    model, folder = read(source)
     external = [tensor for tensor in tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL]
     data = [output.with_name(f"{output.name}.data")] if external else []
     for target in (*data, output):
         if target.exists() and not force:
             raise UsageError(f"the output exists: {target}", hint="write elsewhere, or overwrite it with --force")
     changes = _replace(model, weights, folder, weights.keys() if trained is None else trained)
+    _set_metadata(model, metadata)
     try:
         with TemporaryDirectory(dir=output.parent, prefix=".nmtool-") as name:
             staged = Path(name)
@@ -97,8 +96,17 @@ def reimport(
     return ReimportReport(changes, (*data, output))
 
 
+def read(source: Source) -> tuple[onnx.ModelProto, Path]:
+    """A copy of the message, without its external data, and the folder that these are relative to."""
+    if isinstance(source, onnx.ModelProto):
+        model = onnx.ModelProto()
+        model.CopyFrom(source)
+        return model, Path()
+    return onnx.load(source, load_external_data=False), Path(source).parent
+
+
 def _replace(
-    model: onnx.ModelProto, weights: Mapping[str, Tensor], folder: Path, trained: Collection[str]
+    model: onnx.ModelProto, weights: Mapping[str, NDArray[Any]], folder: Path, trained: Collection[str]
 ) -> tuple[Change, ...]:
     """Replace the values; every trained array is written, and every array that is written was trained."""
     arrays = dict(stored_arrays(model))
@@ -110,13 +118,11 @@ def _replace(
     for problem, names in accounts.items():
         if names:
             raise ModelError(f"{problem}: {', '.join(map(repr, sorted(names)))}")
-    return tuple(
-        replace(name, tensor, _to_numpy(weights[name]), folder) for name, tensor in arrays.items() if name in weights
-    )
+    return tuple(replace(name, tensor, weights[name], folder) for name, tensor in arrays.items() if name in weights)
 
 
-def _to_numpy(weights: Tensor) -> NDArray[Any]:
-    values = weights.detach().cpu()
-    if values.dtype == torch.bfloat16:  # unknown to numpy
-        values = values.float()
-    return np.asarray(values.numpy())
+def _set_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
+    for entry in [entry for entry in model.metadata_props if entry.key in metadata]:
+        model.metadata_props.remove(entry)
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)

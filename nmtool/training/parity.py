@@ -1,0 +1,128 @@
+"""The gate before a trained model is put in place: the file computes what torch computed."""
+
+import copy
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import onnx
+import onnx_ir as ir
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmtool import backends
+from nmtool.errors import CheckError, NmtoolError
+from nmtool.model import ModelSource
+from nmtool.passes.constants import FLOATS
+from nmtool.payloads import stored_arrays
+from nmtool.training.arrays import set_state, to_numpy, to_tensors
+from nmtool.training.difference import difference, is_floating
+from nmtool.training.divergence import first_divergence
+from nmtool.training.student import Student
+
+Module: TypeAlias = Callable[..., tuple[Tensor, ...]]
+
+TOLERANCE = 1e-4
+"""Largest difference of an output in float32, relative to its largest value: sums in another order."""
+COARSE_TOLERANCE = 2e-2
+"""The same in half precision, where weights were rounded, and of quantized models, where codes may round either way."""
+
+
+def gate(
+    student: Student,
+    source: ModelSource,
+    weights: Mapping[str, NDArray[Any]],
+    feeds: Mapping[str, NDArray[Any]],
+    *,
+    tolerance: float | None = None,
+) -> Callable[[Path], None]:
+    """The `verify` of a re-import: `check_parity` of the student without noise, on a CPU, with what is written.
+
+    A GPU would round products to fewer bits than the check allows.
+
+    Args:
+        student: the student, which is not changed.
+        source: the clean model that it was made from.
+        weights: what is written, by ONNX name.
+        feeds: a batch to compare on: arrays for the inputs without a default, by name.
+        tolerance: see `check_parity`.
+    """
+    checked = copy.deepcopy(student).cpu().eval()
+    set_state(checked.graph, checked.names, weights)
+
+    def clean(*inputs: Tensor) -> tuple[Tensor, ...]:
+        return checked(*inputs, torch.tensor(0), torch.tensor(0.0))
+
+    return partial(check_parity, clean, feeds=feeds, source=source, weights=weights, tolerance=tolerance)
+
+
+def check_parity(
+    module: Module,
+    written: Path,
+    feeds: Mapping[str, NDArray[Any]],
+    *,
+    source: ModelSource,
+    weights: Mapping[str, NDArray[Any]],
+    tolerance: float | None = None,
+) -> None:
+    """Compare what torch computes with what ONNX Runtime computes from the written file.
+
+    Integer and boolean outputs count only where there are no others: rounding alone can move an argmax.
+
+    Args:
+        module: takes the inputs without a default in the model's order, and returns its outputs, which others may
+            follow; in evaluation mode, without noise, on the CPU.
+        written: the file.
+        feeds: arrays for these inputs, by name.
+        source: the clean model, for finding the node that differs.
+        weights: the weights that `module` has and `source` has not, by ONNX name, for the same.
+        tolerance: largest difference of an output, relative to its largest value; None: 1e-4, or 2e-2 where the file
+            has half precision or quantized values.
+
+    Raises:
+        CheckError: an output differs by more than that; it names the first node that does.
+        ModelError: the runtime does not run the file.
+    """
+    runner = backends.load(written, optimization="basic", library=False)
+    inputs = [name for name, port in runner.inputs.items() if not port.optional]
+    feeds = {name: feeds[name] for name in inputs}
+    with torch.no_grad():
+        have = [to_numpy(result) for result in module(*to_tensors(feeds, inputs))]
+    want = runner.run(runner.outputs, feeds)
+    real = [index for index, array in enumerate(want) if is_floating(array)]
+    differences = {runner.outputs[k]: difference(have[k], want[k]) for k in real or range(len(want))}
+    worst = max(differences, key=lambda name: differences[name])
+    allowed = _tolerance(written) if tolerance is None else tolerance
+    if differences[worst] > allowed:
+        raise CheckError(
+            f"the written model does not compute what torch does: output {worst!r} differs by "
+            f"{differences[worst]:.2g} of its largest value, more than {allowed:g}; "
+            f"the first node that differs: {_culprit(source, weights, written, feeds, allowed)}",
+            hint="no file was written; give the node's operator a function of your own with register_op, or report it",
+        )
+
+
+def _culprit(
+    source: ModelSource,
+    weights: Mapping[str, NDArray[Any]],
+    written: Path,
+    feeds: Mapping[str, NDArray[Any]],
+    allowed: float,
+) -> str:
+    try:
+        found = first_divergence(source, weights, written, feeds, allowed)
+    except NmtoolError as error:
+        return f"unknown ({error.message})"
+    if found is None:
+        return "none, without noise"
+    return f"{found.node} ({found.op_type}, by {found.difference:.2g})"
+
+
+def _tolerance(written: Path) -> float:
+    model = onnx.load(written, load_external_data=False)
+    stored = {ir.DataType(tensor.data_type) for _, tensor in stored_arrays(model)}
+    half = stored & (FLOATS - {ir.DataType.FLOAT, ir.DataType.DOUBLE})
+    quantized = any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph.node)
+    return COARSE_TOLERANCE if half or quantized else TOLERANCE

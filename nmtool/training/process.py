@@ -1,0 +1,89 @@
+"""This process among those that torchrun started; alone, if none did."""
+
+import datetime
+import os
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import distributed, nn
+
+from nmtool.errors import SetupError, UsageError
+
+_PATIENCE = datetime.timedelta(hours=1)  # others wait this long while one validates
+
+
+@dataclass(frozen=True)
+class Process:
+    """One of the processes that train one model.
+
+    Attributes:
+        rank: its number; rank 0 validates and writes.
+        count: how many there are.
+        device: where it computes.
+    """
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @classmethod
+    def join(cls, device: str, threads: int | None) -> Self:
+        """Take part in what torchrun started, as it says in the environment.
+
+        Args:
+            device: "cpu", "cuda", or "auto": cuda where there is one.
+            threads: of torch; None leaves them as they are.
+
+        Raises:
+            SetupError: there is no such device, or the processes do not find each other.
+            UsageError: an unknown device.
+        """
+        if device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"device must be auto, cpu or cuda, not {device!r}")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        available = torch.cuda.is_available()
+        if device == "cuda" and not available:
+            raise SetupError("torch finds no cuda device", hint="install a CUDA build of torch, or use --device cpu")
+        kind = "cuda" if available and device != "cpu" else "cpu"
+        count, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+        local = int(os.environ.get("LOCAL_RANK", 0))
+        if kind == "cuda":
+            torch.cuda.set_device(local)
+        if count > 1 and not distributed.is_initialized():
+            try:
+                distributed.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=_PATIENCE)
+            except (RuntimeError, ValueError) as error:
+                raise SetupError(f"the processes do not meet: {error}", hint="start them with torchrun") from error
+        return cls(rank, count, torch.device(kind, local) if kind == "cuda" else torch.device(kind))
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the one that validates and writes."""
+        return self.rank == 0
+
+    def parallel(self, module: nn.Module) -> nn.Module:
+        """The module with gradients averaged over all processes; running statistics are those of rank 0."""
+        return nn.parallel.DistributedDataParallel(module) if self.count > 1 else module
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process."""
+        if self.count == 1:
+            return flag
+        together = torch.tensor(float(flag), device=self.device)
+        distributed.all_reduce(together, distributed.ReduceOp.MAX)
+        return bool(together)
+
+    def share(self, value: Any) -> Any:
+        """The value of rank 0."""
+        if self.count == 1:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values, src=0, device=self.device)
+        return values[0]
+
+    def leave(self) -> None:
+        """End taking part."""
+        if self.count > 1 and distributed.is_initialized():
+            distributed.destroy_process_group()

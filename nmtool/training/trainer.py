@@ -1,0 +1,306 @@
+"""The training loop.
+
+Whatever is random in a step follows from the seed and the number of the step, so that only tensors have to be saved.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from nmtool.errors import InterruptionError, TrainingError
+from nmtool.recipes import Recipe
+from nmtool.training.batches import Batches, MicroBatch
+from nmtool.training.batchnorm import recalibrate, running_statistics
+from nmtool.training.checkpoint import Progress, Scores, State
+from nmtool.training.clipping import WeightLimits
+from nmtool.training.losses import Weighted
+from nmtool.training.process import Process
+from nmtool.training.schedules import clip_limit, learning_rate, strength
+from nmtool.training.seeds import Purpose, derived
+from nmtool.training.student import Student
+from nmtool.training.teacher import Teacher
+from nmtool.training.validate import Validator
+
+COLUMNS = ("epoch", "loss", "learning_rate", "eta", "gradient_norm", "clean", "noisy")
+"""What is reported of a step; `clean` and `noisy` only after a validation."""
+
+_RECALIBRATION_BATCHES = 32
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings of a training besides its recipe.
+
+    Attributes:
+        eta: strength of the noise that the model shall bear.
+        seed: of everything random.
+        patience: validations without improvement after which training ends; None for no early end.
+        validate_every: epochs between validations.
+        checkpoint_every: steps between checkpoints, besides those after validations.
+        amp: forward passes in bfloat16, where torch holds it to be safe.
+        compile: compile the student.
+        workers: processes that read data ahead; 0 reads in this one.
+    """
+
+    eta: float
+    seed: int = 0
+    patience: int | None = None
+    validate_every: int = 1
+    checkpoint_every: int = 500
+    amp: bool = False
+    compile: bool = False
+    workers: int = 0
+
+
+class Trainer:
+    """One training of a student.
+
+    Attributes:
+        batches: what it is fed.
+        progress: what it has come to.
+        steps: all there are.
+        per_epoch: steps in an epoch.
+    """
+
+    def __init__(
+        self,
+        student: Student,
+        loss: Weighted,
+        positions: Mapping[str, int],
+        teacher: Teacher | None,
+        batches: Batches,
+        validator: Validator | None,
+        recipe: Recipe,
+        plan: Plan,
+        process: Process,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            student: on the process's device.
+            loss: by name of the student's values.
+            positions: where these are among its outputs.
+            teacher: gives the targets; None where the loss needs none.
+            batches: of the whole training.
+            validator: None: nothing is validated, and the last weights are kept.
+            recipe: how to train.
+            plan: the rest.
+            process: this one.
+        """
+        self._student, self._loss, self._positions, self._teacher = student, loss, positions, teacher
+        self.batches, self._validator, self._recipe, self._plan = batches, validator, recipe, plan
+        self._process = process
+        self._seed = derived(plan.seed, Purpose.TRAINING_NOISE)
+        self._frozen = [
+            each.module for each in running_statistics(student) if each.merged or recipe.batchnorm == "frozen"
+        ]
+        self._limits = WeightLimits(student, recipe.clip_per)
+        self._optimizer = _optimizer(student, recipe)
+        self._average = {name: each.clone() for name, each in student.state_dict().items()} if recipe.ema else {}
+        self._best: dict[str, Tensor] = {}
+        self.progress = Progress()
+        micro_batches = recipe.epochs * batches.per_epoch
+        self._per_step = recipe.accumulate * process.count
+        self.steps = max(1, micro_batches // self._per_step)
+        self.per_epoch = max(1, batches.per_epoch // self._per_step)
+        compiled = torch.compile(student) if plan.compile else student
+        self._parallel = process.parallel(compiled)
+
+    def state(self) -> State:
+        """All that `restore` needs."""
+        optimizer = {
+            f"{index}/{name}": tensor
+            for index, tensors in self._optimizer.state_dict()["state"].items()
+            for name, tensor in tensors.items()
+            if tensor is not None
+        }
+        return State(self.progress, dict(self._student.state_dict()), self._best, self._average, optimizer)
+
+    def restore(self, state: State) -> None:
+        """Go on from a checkpoint."""
+        self.progress, self._best, self._average = state.progress, state.best, state.average
+        self._student.load_state_dict(state.student)
+        optimizer: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in state.optimizer.items():
+            index, _, name = key.partition("/")
+            optimizer.setdefault(int(index), {})[name] = tensor
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": optimizer})
+
+    def train(
+        self,
+        *,
+        save: Callable[[State], None],
+        report: Callable[[int, Mapping[str, float]], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        """Train to the end, and leave the best weights in the student.
+
+        Args:
+            save: called with the state where a checkpoint is due; in the leading process only.
+            report: called with the number of steps done and the numbers of the last one.
+            stop: asked after every step whether to stop.
+
+        Raises:
+            InterruptionError: it was to stop; the state is saved.
+            TrainingError: the loss or its gradient is not finite; the last checkpoint stays.
+            UsageError: data or labels do not suit the loss.
+        """
+        plan, progress = self._plan, self.progress
+        if progress.before is None:
+            progress.before = self._scores()
+            self._save(save)
+        loader = iter(self._loader())
+        while progress.step < self.steps and not self._is_over():
+            numbers = self._step(loader)
+            progress.step += 1
+            at_end = progress.step == self.steps
+            due = progress.step % (plan.validate_every * self.per_epoch) == 0
+            if due or at_end:
+                numbers |= self._validate()
+            report(progress.step, numbers)
+            stopping = self._process.any(stop())
+            if due or at_end or stopping or progress.step % plan.checkpoint_every == 0:
+                self._save(save)
+            if stopping and not at_end:
+                raise InterruptionError(
+                    f"interrupted after step {progress.step} of {self.steps}; everything is saved",
+                    hint="go on with --resume",
+                )
+        self._student.load_state_dict(self._best)
+        self._student.eval()
+
+    def _is_over(self) -> bool:
+        return self._plan.patience is not None and self.progress.worse > self._plan.patience
+
+    def _save(self, save: Callable[[State], None]) -> None:
+        if self._process.leads:
+            save(self.state())
+
+    def _loader(self) -> Iterable[MicroBatch]:
+        """This process's micro-batches from the next step on."""
+        first, rank, count = self.progress.step * self._per_step, self._process.rank, self._process.count
+        numbers = range(first + rank, self.steps * self._per_step, count)
+        workers: dict[str, Any] = {}
+        if self._plan.workers:
+            workers = {"num_workers": self._plan.workers, "multiprocessing_context": "fork"}
+        return DataLoader(self.batches, batch_size=None, sampler=numbers, **workers)
+
+    def _step(self, loader: Iterator[MicroBatch]) -> dict[str, float]:
+        recipe, step, student = self._recipe, self.progress.step, self._student
+        done = step / self.steps
+        eta = strength(recipe, self._plan.eta, done, self._plan.seed, step)
+        self._set_modes()
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate(recipe, done)
+        self._optimizer.zero_grad()
+        total = 0.0
+        for part in range(recipe.accumulate):
+            number = step * self._per_step + part * self._process.count + self._process.rank
+            batch = next(loader).to(self._process.device)
+            targets = self._teacher(batch) if self._teacher is not None else {}
+            for draw in range(recipe.draws):
+                last = part == recipe.accumulate - 1 and draw == recipe.draws - 1
+                with contextlib.nullcontext() if last else self._unsynchronized():
+                    total += self._backward(batch, targets, number, draw, eta)
+        norm = nn.utils.clip_grad_norm_(student.parameters(), recipe.gradient_clip or float("inf"))
+        if not torch.isfinite(norm):
+            raise TrainingError(
+                f"the loss or its gradient is not finite in step {step + 1}: loss {total}, gradient {float(norm)}",
+                hint="lower lr, or set gradient_clip; the last checkpoint is from before",
+            )
+        self._optimizer.step()
+        self._limits.apply(clip_limit(recipe, done))
+        self._update_average()
+        rate = self._optimizer.param_groups[0]["lr"]
+        return {
+            "epoch": step // self.per_epoch,
+            "loss": total,
+            "learning_rate": rate,
+            "eta": eta,
+            "gradient_norm": float(norm),
+        }
+
+    def _backward(self, batch: MicroBatch, targets: Mapping[str, Tensor], number: int, draw: int, eta: float) -> float:
+        """Add the gradient of one noise sample; returns its share of the loss."""
+        recipe, device = self._recipe, self._process.device
+        torch.manual_seed(derived(self._plan.seed, Purpose.DROPOUT, number * recipe.draws + draw))
+        pair = draw - draw % 2 if recipe.antithetic else draw
+        self._student.mirror(recipe.antithetic and draw % 2 == 1)
+        trial = torch.tensor(number * recipe.draws + pair, device=device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._plan.amp):
+            outputs = self._parallel(*batch.feeds.values(), trial, torch.tensor(eta, device=device))
+        values = {name: outputs[position] for name, position in self._positions.items()}
+        labels = {} if batch.labels is None else {next(iter(self._positions)): batch.labels}
+        loss = self._loss(values, targets, labels) / (recipe.accumulate * recipe.draws)
+        loss.backward()
+        return float(loss.detach())
+
+    def _unsynchronized(self) -> contextlib.AbstractContextManager[None]:
+        alone = self._process.count == 1
+        return contextlib.nullcontext() if alone else self._parallel.no_sync()
+
+    def _set_modes(self) -> None:
+        self._student.train()
+        self._student.reseed(self._seed)
+        for module in self._frozen:
+            module.eval()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        for name, tensor in self._student.state_dict().items() if self._average else ():
+            average = self._average[name]
+            if average.is_floating_point():
+                average.lerp_(tensor, 1 - self._recipe.ema)
+            else:
+                average.copy_(tensor)
+
+    def _validate(self) -> dict[str, float]:
+        """Score the weights that would be kept now, and keep them if they are the best."""
+        progress = self.progress
+        current = {name: each.clone() for name, each in self._student.state_dict().items()}
+        if self._average:
+            self._student.load_state_dict(self._average)
+        if self._recipe.batchnorm == "recalibrate":
+            self._recalibrate()
+        scores = self._scores()
+        if progress.best is None or scores is None or self._is_better(scores, progress.best):
+            progress.best, progress.best_step, progress.worse = scores, progress.step, 0
+            self._best = {name: each.clone() for name, each in self._student.state_dict().items()}
+        else:
+            progress.worse += 1
+        self._student.load_state_dict(current)
+        return {} if scores is None else {"clean": scores.clean, "noisy": scores.mean}
+
+    def _is_better(self, scores: Scores, best: Scores) -> bool:
+        higher = self._validator is None or self._validator.metric.higher_is_better
+        return scores.mean > best.mean if higher else scores.mean < best.mean
+
+    def _recalibrate(self) -> None:
+        """Take the running statistics under noise, from the first micro-batches of the training."""
+        numbers = range(min(_RECALIBRATION_BATCHES, self.batches.per_epoch))
+        batches = (tuple(self.batches[number].to(self._process.device).feeds.values()) for number in numbers)
+        self._student.reseed(self._seed)
+        self._student.mirror(False)
+        recalibrate(self._student, batches, numbers, self._recipe.eta_factor * self._plan.eta)
+
+    def _scores(self) -> Scores | None:
+        scores = self._validator.scores() if self._process.leads and self._validator is not None else None
+        shared: Scores | None = self._process.share(scores)
+        return shared
+
+
+def _optimizer(student: Student, recipe: Recipe) -> torch.optim.Optimizer:
+    """Weights of one axis (biases, normalization) do not decay."""
+    trained = [each for each in student.parameters() if each.requires_grad]
+    groups = [
+        {"params": [each for each in trained if each.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [each for each in trained if each.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.lr)
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
