@@ -140,7 +140,7 @@ class _Tracer:
         proto = ir.serde.serialize_node(node)
         try:
             found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, opset_imports=opsets)
-        except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
+        except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError):
             return  # the types that the file declares have to do
         for value in node.outputs:
             inferred = found.get(value.name or "")
@@ -165,7 +165,9 @@ class _Tracer:
         if dims is not None and (node, index) in self.result.repeated:
             _, where = self.result.repeated[node, index]
             dims = [_symbol(1) if axis == where else dim for axis, dim in enumerate(dims)]
-        return onnx.helper.make_tensor_type_proto(int(value.dtype or ir.DataType.FLOAT), dims)
+        stored = value.const_value
+        dtype = value.dtype if stored is None else stored.dtype  # initializers need no declaration
+        return onnx.helper.make_tensor_type_proto(int(dtype or ir.DataType.FLOAT), dims)
 
     def _data(self, value: ir.Value) -> onnx.TensorProto | None:
         """Contents of a constant that may decide about shapes: axes, lengths, factors."""

@@ -44,6 +44,9 @@ def unsupported(node: ir.Node, opset: int | None) -> str | None:
         return f"{name} of opset {opset}: loops are not trained through"
     if op is None:
         return f"{name} of opset {opset}"
+    given = max((index + 1 for index, value in enumerate(node.inputs) if value is not None), default=0)
+    if op.inputs is not None and given > op.inputs:
+        return f"{name} of opset {opset} with {given} inputs"
     for attribute in node.attributes.values():
         if op.attributes is not None and attribute.name not in (op.attributes | op.only.keys()):
             return f"{name} of opset {opset} with attribute {attribute.name}"

@@ -49,6 +49,7 @@ WITHOUT_CASES = {
     "RandomNormalLike",
     "RandomUniform",
     "RandomUniformLike",
+    "SimplifiedLayerNormalization",  # of ONNX Runtime
 }
 
 

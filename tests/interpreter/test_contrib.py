@@ -173,3 +173,15 @@ def test_what_is_not_implemented_is_named(op_type, attributes, message):
     proto, _ = node_model(op_type, [X], [WIDE], attributes)
     with pytest.raises(ModelError, match=message):
         nmtool.to_torch(proto)
+
+
+def test_inputs_that_are_not_implemented_are_named():
+    proto, _ = node_model("Attention", [X], [WIDE, (24,), None, None, None, ENDS[:1]], {"num_heads": 2})
+    with pytest.raises(ModelError, match="Attention of opset 1 with 7 inputs"):
+        nmtool.to_torch(proto)
+
+
+def test_packed_products_are_refused():
+    proto, arrays = node_model("MultiHeadAttention", [(2, 5, 2, 3, 4)], [], {"num_heads": 2})
+    with pytest.raises(ModelError, match="packed"):
+        nmtool.to_torch(proto)(*map(torch.from_numpy, arrays.values()))

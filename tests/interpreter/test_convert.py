@@ -218,6 +218,17 @@ def test_a_batch_baked_into_reshape_is_freed():
     assert module(torch.ones(3, 2, 3)).shape == (3, 4)
 
 
+def test_a_batch_is_followed_in_every_type():
+    proto = model(
+        "g (double[1,2,3] x) => (double[1,4] y) { f = Reshape(x, shape) d = MatMul(f, w) y = Reshape(d, back) }",
+        shape=np.array([1, 6], np.int64),
+        back=np.array([1, 4], np.int64),
+        w=weights(6, 4).astype(np.float64),
+    )
+    module = agree(proto, weights(1, 2, 3).astype(np.float64))
+    assert module(torch.ones(3, 2, 3, dtype=torch.float64)).shape == (3, 4)
+
+
 def test_what_cannot_be_converted_is_named_before_anything_is():
     proto = model("g (float[N] x) => (float[N] y) { h = custom.Twice(x) y = Dropout<seed = 1, odd = 2>(h) }")
     with pytest.raises(ModelError, match=r"h: custom::Twice of opset 1; y: Dropout .* attribute odd") as e:

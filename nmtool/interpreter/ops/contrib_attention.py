@@ -48,8 +48,8 @@ def attention(
 @_contrib("MultiHeadAttention", frozen=(4, 5))
 def multi_head_attention(
     q: Tensor,
-    k: Tensor,
-    v: Tensor,
+    k: Tensor | None = None,
+    v: Tensor | None = None,
     bias: Tensor | None = None,
     padding: Value | None = None,
     attention_bias: Tensor | None = None,
@@ -63,6 +63,8 @@ def multi_head_attention(
     outputs: int = 1,
 ) -> Any:
     """Attention of projected q to k and v, [batch, time, heads * size], or [batch, heads, time, size] for k and v."""
+    if k is None or v is None:
+        raise ModelError("q, k and v packed in one input of MultiHeadAttention are not implemented")
     if bias is not None:
         width = q.shape[-1]
         q = q + bias[:width]
