@@ -17,7 +17,7 @@ from nmtool.errors import CheckError, NmtoolError
 from nmtool.model import ModelSource
 from nmtool.passes.constants import FLOATS
 from nmtool.payloads import stored_arrays
-from nmtool.training.arrays import set_state, to_numpy, to_tensors
+from nmtool.training.arrays import state, to_numpy, to_tensors
 from nmtool.training.difference import difference, is_floating
 from nmtool.training.divergence import first_divergence
 from nmtool.training.student import Student
@@ -33,24 +33,22 @@ COARSE_TOLERANCE = 2e-2
 def gate(
     student: Student,
     source: ModelSource,
-    weights: Mapping[str, NDArray[Any]],
     feeds: Mapping[str, NDArray[Any]],
     *,
     tolerance: float | None = None,
 ) -> Callable[[Path], None]:
-    """The `verify` of a re-import: `check_parity` of the student without noise, on a CPU, with what is written.
+    """The `verify` of a re-import: `check_parity` of the student as it is now, without noise, on a CPU.
 
     A GPU would round products to fewer bits than the check allows.
 
     Args:
         student: the student, which is not changed.
         source: the clean model that it was made from.
-        weights: what is written, by ONNX name.
         feeds: a batch to compare on: arrays for the inputs without a default, by name.
         tolerance: see `check_parity`.
     """
     checked = copy.deepcopy(student).cpu().eval()
-    set_state(checked.graph, checked.names, weights)
+    weights = {name: to_numpy(tensor) for name, tensor in state(checked.graph, checked.names).items()}
 
     def clean(*inputs: Tensor) -> tuple[Tensor, ...]:
         return checked(*inputs, torch.tensor(0), torch.tensor(0.0))

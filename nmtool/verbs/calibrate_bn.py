@@ -155,7 +155,7 @@ def calibrate_bn(
             "batch_size": dataset.batch_size,
         },
     )
-    verify = gate(student, model, values, next(iter(dataset)).feeds)
+    verify = gate(student, model, next(iter(dataset)).feeds)
     written = reimport(model, values, output, metadata=record, verify=verify, force=force)
     changes = {change.name: change for change in written.changes}
     reports = [

@@ -214,7 +214,7 @@ def distill(
                 output,
                 trained=weights.keys(),
                 metadata=provenance.training("distill", **_facts(session)),
-                verify=gate(session.student, source, weights, session.sample()),
+                verify=gate(session.student, source, session.sample()),
                 force=force,
             )
         report: ReimportReport = process.share(written)
