@@ -1,7 +1,7 @@
 """From an ONNX graph to a torch.fx.GraphModule: one fx node per ONNX node, calling the function registered for it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import onnx_ir as ir
@@ -13,7 +13,7 @@ from nmtool.errors import ModelError
 from nmtool.interpreter import ops as ops  # registers the operators
 from nmtool.interpreter.batch import free_batch
 from nmtool.interpreter.modules import If, Tap
-from nmtool.interpreter.registry import find_op
+from nmtool.interpreter.registry import Op, find_op
 from nmtool.interpreter.support import require_supported
 from nmtool.interpreter.values import tensor as as_tensor
 from nmtool.interpreter.weights import constant, host_value, is_codes, is_trainable, to_tensor
@@ -35,7 +35,8 @@ def convert(source: ModelSource) -> fx.GraphModule:
     require_supported(model)
     converter = _Converter(model)
     module = converter.graph_module(model.graph, [])
-    module.meta[NAMES] = converter.names
+    kept = {path for path, _ in (*module.named_parameters(), *module.named_buffers())}
+    module.meta[NAMES] = {name: path for name, path in converter.names.items() if path in kept}
     return module
 
 
@@ -51,7 +52,7 @@ class _Converter:
         self._opsets = model.graph.opset_imports
         self._full_name = FullNames(model)
         self._finder = ConstantFinder(model, self._opsets.get("", 1))
-        self._shapes = free_batch(model, self._finder)
+        self._batch = free_batch(model, self._finder)
 
     def graph_module(self, graph: ir.Graph, captured: list[ir.Value], path: str = "") -> fx.GraphModule:
         """Convert a graph; `captured` are values of outer graphs, which become further inputs."""
@@ -65,6 +66,7 @@ class _Converter:
                 self._node(scope, node)
         outputs = [target.call_function(as_tensor, (self._value(scope, value),)) for value in graph.outputs]
         target.output(outputs[0] if len(outputs) == 1 else tuple(outputs))
+        target.eliminate_dead_code(_is_port)  # what computes settings that are known already
         target.lint()
         return fx.GraphModule(root, target)
 
@@ -75,7 +77,7 @@ class _Converter:
         else:
             op = find_op(node.domain, node.op_type)
             assert op is not None  # require_supported has seen to it
-            settings = self._attributes(scope, node, op.only)
+            settings = self._attributes(scope, node, op)
             given = {
                 "opset": self._opsets.get(node.domain, 1),
                 "outputs": len(node.outputs),
@@ -93,11 +95,11 @@ class _Converter:
             if output.uses() or output.is_graph_output():
                 scope.values[output] = scope.graph.call_function(_item, (result, index))
 
-    def _attributes(self, scope: "_Scope", node: ir.Node, only: Mapping[str, Any]) -> dict[str, Any]:
+    def _attributes(self, scope: "_Scope", node: ir.Node, op: Op) -> dict[str, Any]:
         settings: dict[str, Any] = {}
         for name, attribute in node.attributes.items():
-            if name in only:
-                continue
+            if name in op.only and (op.attributes is None or name not in op.attributes):
+                continue  # the values that are implemented make no difference
             if attribute.type == ir.AttributeType.TENSOR:
                 settings[name] = scope.add(f"{label(node)}_{name}", to_tensor(attribute.as_tensor()), trained=False)
             elif isinstance(attribute.value, tuple | list):
@@ -110,8 +112,8 @@ class _Converter:
         value = node.inputs[index]
         if value is None:
             return None
-        if index == 1 and node in self._shapes:
-            return self._shapes[node]
+        if (node, index) in self._batch.shapes:
+            return self._batch.shapes[node, index]
         contents = constant(value)
         if contents is not None and (host := host_value(contents, node, index)) is not None:
             return host
@@ -120,6 +122,9 @@ class _Converter:
         if contents is not None and self._is_state(node, index) and len(value.uses()) > 1:
             return self._own_state(scope, node, value, contents)
         result = self._value(scope, value)
+        if (node, index) in self._batch.repeated:
+            like, axis = self._batch.repeated[node, index]
+            return scope.graph.call_function(_repeated, (result, self._value(scope, like), axis))
         if index not in self._weights(node):
             return result
         if value not in scope.tapped:
@@ -247,6 +252,15 @@ def _is_constant(value: ir.Value | None) -> bool:
 def _identifier(name: str) -> str:
     """The name as a Python identifier that is no attribute of a module: prefixed, since `weight.T` could be `T`."""
     return "onnx_" + re.sub(r"\W", "_", name, flags=re.ASCII)
+
+
+def _is_port(node: fx.Node) -> bool:
+    return node.op in ("placeholder", "output")
+
+
+def _repeated(array: torch.Tensor, like: torch.Tensor, axis: int) -> torch.Tensor:
+    """The array, which is one sample's, for every sample of a batch."""
+    return array.expand(*(like.shape[k] if k == axis else size for k, size in enumerate(array.shape)))
 
 
 def _item(values: Any, index: int) -> Any:

@@ -28,6 +28,7 @@ class Op:
         only: attribute -> the values that are implemented, where these are not all.
         wants: which of `opset` (version of the operator's domain), `outputs` (their number) and `stateful` (whether the
             inputs in `state` are constants) the target takes.
+        inputs: how many inputs it knows, or None for any number.
     """
 
     target: Callable[..., Any]
@@ -37,6 +38,7 @@ class Op:
     frozen: frozenset[int] = frozenset()
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     wants: tuple[str, ...] = ()
+    inputs: int | None = None
 
 
 _OPS: dict[tuple[str, str], Op] = {}
@@ -63,7 +65,8 @@ def register_op(
         side: indices of the inputs that only configure the operator, and so are never trained.
         state: indices of the inputs that are statistics, updated in place during training.
         frozen: indices of the inputs that are tensors, but never trained.
-        only: attribute -> values that are implemented, where some are not: a model with others is refused.
+        only: attribute -> values that are implemented, where some are not: a model with others is refused. The target
+            gets the attribute where it takes it.
     """
 
     def register(target: T) -> T:
@@ -72,7 +75,7 @@ def register_op(
         wants = tuple(name for name in _FROM_THE_NODE if keywords and name in keywords)
         for op_type in op_types:
             fixed = (frozenset(side), frozenset(state), frozenset(frozen))
-            _OPS[domain, op_type] = Op(target, attributes, *fixed, only or {}, wants)
+            _OPS[domain, op_type] = Op(target, attributes, *fixed, only or {}, wants, _inputs(target))
         return target
 
     return register
@@ -86,6 +89,17 @@ def find_op(domain: str, op_type: str) -> Op | None:
 def registered() -> list[tuple[str, str]]:
     """(domain, name) of all operators, sorted."""
     return sorted({*_OPS, *CONVERTER_OPS})
+
+
+def _inputs(target: Callable[..., Any]) -> int | None:
+    """Number of positional parameters, or None where any number is taken, or it is not known."""
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except ValueError:  # torch's own functions have no signature
+        return None
+    if isinstance(target, type) or any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return None
+    return sum(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
 
 
 def _keywords(target: Callable[..., Any]) -> set[str] | None:

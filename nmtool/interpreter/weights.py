@@ -18,6 +18,7 @@ _HOST_LIMIT = 64  # elements; longer vectors are tables, not shapes
 _CODES = {ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16, ir.DataType.INT32}
 _FOLLOWED = LAYOUT_OPS | {"Trilu", "Expand", "Slice"}  # what comes out is still the constant
 _STEPS = {"ArgMax", "ArgMin", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "NonZero", "Shape", "Size"}
+_SHAPE_ARITHMETIC = {"Add", "Cast", "Concat", "Div", "Gather", "Mul", "Slice", "Squeeze", "Sub", "Unsqueeze"}
 _TAKE_SINGLE_WEIGHTS = {("", "BatchNormalization"), ("", "InstanceNormalization"), *ANALOG_OPS}
 
 
@@ -64,9 +65,21 @@ def host_value(tensor: ir.TensorProtocol, node: ir.Node, index: int) -> Any:
     if len(tensor.shape) > 1 or tensor.size > _HOST_LIMIT or tensor.dtype == ir.DataType.STRING:
         return None
     op = find_op(node.domain, node.op_type)
-    if tensor.dtype == ir.DataType.INT64 or (op is not None and index in op.side):
+    of_a_shape = tensor.dtype == ir.DataType.INT32 and any(_is_shape(value) for value in node.outputs)
+    if tensor.dtype == ir.DataType.INT64 or of_a_shape or (op is not None and index in op.side):
         return tensor.numpy().tolist()
     return None
+
+
+def _is_shape(value: ir.Value) -> bool:
+    """Whether the value is made of shapes and constants: some exporters compute with them in int32."""
+    node = value.producer()
+    if node is None or node.domain:
+        return False
+    if node.op_type == "Shape":
+        return True
+    inputs = [source for source in node.inputs if source is not None and constant(source) is None]
+    return node.op_type in _SHAPE_ARITHMETIC and bool(inputs) and all(map(_is_shape, inputs))
 
 
 def to_tensor(tensor: ir.TensorProtocol) -> torch.Tensor:

@@ -1,41 +1,65 @@
 """Print the table of docs/torch.md: `python tests/interpreter/table.py`, with the models beside the repository."""
 
+import logging
+import sys
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+
 import numpy as np
-import torch
-from test_models import FIXED_BATCH, MODELS, call, convertible, joined, random_inputs, reference
+import onnx
+from light import LIGHT, light
+from networks import NETWORKS, NEWEST, build, export, sample
+from parity import Figures, concatenated, measure
+from test_light import SHAPE
+from test_models import FIXED_BATCH, MODELS, convertible, joined, random_inputs, reference
 
-import nmtool
-from nmtool.interpreter import taps
+
+def files():
+    """The models beside the repository."""
+    for name in convertible:
+        session = reference(name)
+        samples = [random_inputs(name, session, seed) for seed in range(3)]
+        joins = [None, None]
+        if name not in FIXED_BATCH:
+            joins = [partial(joined, name, ports) for ports in (session.get_inputs(), session.get_outputs())]
+        yield name, measure(onnx.load(MODELS / f"{name}.onnx"), samples, *joins)
 
 
-def relative(got, expected):
-    """Largest difference over the largest value."""
-    pairs = list(zip(got, expected, strict=True))
-    return max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-12)) for a, b in pairs)
+def zoo():
+    """The light zoo of onnx."""
+    samples = [[np.random.default_rng(seed).random(SHAPE, np.float32)] for seed in range(3)]
+    for name in LIGHT:
+        yield f"{name} (random weights)", measure(light(name), samples, concatenated, concatenated)
+
+
+def exports():
+    """What torch's exporters write of small networks, the worst of all opsets."""
+    for name in NETWORKS:
+        samples = [[sample(name, 1, seed).numpy()] for seed in range(3)]
+        for exporter, opsets in (("tracing", (13, 17, 20)), ("dynamo", (18, 20, 23, NEWEST))):
+            written = [opset for opset in opsets if opset > 13 or name not in ("Vit", "Gpt")]
+            protos = [export(build(name), sample(name, 1), opset, dynamo=exporter == "dynamo") for opset in written]
+            found = [measure(proto, samples, concatenated, concatenated) for proto in protos]
+            worst = Figures(
+                max(figures.parity for figures in found),
+                max(figures.batch for figures in found),
+                found[-1].weights,
+                min(figures.share for figures in found),
+                found[-1].taps,
+            )
+            yield f"{name}, {exporter}, opsets {', '.join(map(str, written))}", worst
 
 
 def main():
+    """Print the rows as they come."""
+    logging.disable(logging.WARNING)  # the exporter's
     print("| model | to ONNX Runtime | batch 3 to 3 x batch 1 | trained weights | with gradient | taps |")
     print("|---|---|---|---|---|---|")
-    for name in convertible:
-        session, module = reference(name), nmtool.to_torch(MODELS / f"{name}.onnx").eval()
-        inputs = random_inputs(name, session, 0)
-        feeds = {port.name: array for port, array in zip(session.get_inputs(), inputs, strict=True)}
-        results = call(module, inputs)
-        parity = relative([result.detach().numpy() for result in results], session.run(None, feeds))
-        sum(result.sum() for result in results if result.requires_grad).backward()
-        batch = "its batch is fixed"
-        if name not in FIXED_BATCH:
-            samples = [random_inputs(name, session, seed) for seed in range(3)]
-            with torch.no_grad():
-                many = [value.numpy() for value in call(module, joined(name, session.get_inputs(), samples))]
-                single = [[value.numpy() for value in call(module, sample)] for sample in samples]
-            batch = f"{relative(many, joined(name, session.get_outputs(), single)):.0e}"
-        parameters = list(module.parameters())
-        total = sum(parameter.numel() for parameter in parameters)
-        reached = sum(parameter.numel() for parameter in parameters if parameter.grad is not None)
-        cells = (name, f"{parity:.0e}", batch, f"{total:,}", f"{reached / total:.0%}", len(taps(module)))
-        print("|", " | ".join(map(str, cells)), "|")
+    for part in (files, zoo, exports):
+        for name, figures in part():
+            print("|", " | ".join([name, *figures.cells()]), "|", flush=True)
 
 
 if __name__ == "__main__":

@@ -51,14 +51,14 @@ def resize(
     nearest_mode: str = "round_prefer_floor",
     opset: int = 19,
 ) -> Tensor:
-    """Resize axis after axis, each to `sizes` or by `scales`."""
+    """Resize axis after axis, each to `sizes` or by `scales`; a size of 0 leaves the axis as it is."""
     chosen = [positive(axis, x.ndim) for axis in axes] if axes is not None else list(range(x.ndim))
     lengths = [x.shape[axis] for axis in chosen]
     if scales:
         factors = list(scales)
         targets = [int(length * factor + 1e-6) for length, factor in zip(lengths, factors, strict=True)]
     else:
-        targets = list(sizes or [])
+        targets = [size or length for size, length in zip(sizes or [], lengths, strict=True)]
         factors = [target / length for target, length in zip(targets, lengths, strict=True)]
         if keep_aspect_ratio_policy != "stretch":
             factor = (min if keep_aspect_ratio_policy == "not_larger" else max)(factors)
