@@ -37,7 +37,8 @@ class Distillation:
         metric: name of the validation metric.
         eta: strength of the noise in validation.
         before: scores of the original weights on the validation samples; None without validation.
-        after: scores of the weights that were written.
+        after: scores of the best weights, in the precision of the training.
+        rounded: their scores in the types of the file; None where these hold them exactly.
         notes: what the user must know.
         run_dir: folder with the log and the last checkpoint.
     """
@@ -49,6 +50,7 @@ class Distillation:
     eta: float
     before: "Scores | None"
     after: "Scores | None"
+    rounded: "Scores | None"
     notes: tuple[str, ...]
     run_dir: Path
 
@@ -206,7 +208,7 @@ def distill(
     try:
         session = Session(request, folder, process, lambda done, total: None)
         session.run(resume, progress or (lambda done, total, numbers: None))
-        written = None
+        written = rounded = None
         if process.leads:
             weights = session.weights()
             written = reimport(
@@ -218,6 +220,7 @@ def distill(
                 verify=gate(session.student, source, session.sample()),
                 force=force,
             )
+            rounded = session.rounded()
         report: ReimportReport = process.share(written)
     finally:
         process.leave()
@@ -230,6 +233,7 @@ def distill(
         eta,
         done.before,
         done.best,
+        rounded,
         tuple(session.notes),
         folder,
     )

@@ -318,6 +318,35 @@ def test_nothing_is_left_when_an_array_was_forgotten(start, workspace, monkeypat
     monkeypatch.setattr(
         Session, "weights", lambda self: {n: a for n, a in weights_of(self).items() if n != "conv2.bias"}
     )
-    with pytest.raises(ModelError, match="trained, but without new values: 'conv2.bias'"):
+    with pytest.raises(ModelError, match=r"trained, but without new values: 'conv2\.bias'"):
         start()
     assert not (workspace / "robust.onnx").exists()
+
+
+def in_half_precision(proto, batch):
+    """The model with all of it in float16, and a fixed batch."""
+    for tensor in proto.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            values = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    del proto.graph.value_info[:]
+    return proto
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
+def test_half_precision_is_trained_in_float32_and_its_rounding_is_scored(start, workspace, engine):
+    half = in_half_precision(onnx.load("digits.onnx"), batch=4)
+    onnx.save(half, "half.onnx")
+    result = start(model="half.onnx", teacher_engine=engine, settings=FAST | {"epochs": 4, "batch_size": 16})
+    assert result.after.mean > result.before.mean
+    assert result.rounded is not None
+    assert abs(result.rounded.clean - result.after.clean) < 0.1
+    assert all(change.dtype == "float16" and change.rounding > 0 for change in result.report.changes)
+    assert without_values("robust.onnx") == without_values("half.onnx")
+
+
+def test_nothing_is_rounded_in_float32(start):
+    assert start().rounded is None
