@@ -13,7 +13,7 @@ import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 
-from nmtool.backends.ports import batched_ports
+from nmtool.backends.ports import ports
 from nmtool.data import DataOptions, Dataset, DataSource
 from nmtool.data import load as load_data
 from nmtool.interpreter.precision import widen
@@ -91,7 +91,7 @@ class Session:
         model = widen(load(request.student))
         objective = resolve(model, request.losses, recipe)
         self.notes = list(objective.notes)
-        ports = batched_ports(model)
+        inputs = ports(model, any_batch=True)
         outputs = expose(model, objective.values)
         self.student = Student(model, request.noise, request.placement, plan.seed).to(process.device)
         stored = {name: tensor.data_type for name, tensor in stored_arrays(read(request.student)[0])}
@@ -99,7 +99,7 @@ class Session:
         self.notes += preflight.freeze_what_cannot_be_written(self.student, stored)
         if merged := [each.mean for each in running_statistics(self.student) if each.merged]:
             self.notes.append(f"kept, because the file stores them once for several nodes: {', '.join(merged)}")
-        data = load_data(request.data, ports, request.data_options)
+        data = load_data(request.data, inputs, request.data_options)
         training, held_out = split(data.labels, data.count, self._validation_share, plan.seed)
         batches = Batches(data, training, recipe.batch_size, plan.seed, parse(recipe.augment))
         clean = self._clean_teacher(objective)
@@ -109,7 +109,7 @@ class Session:
         )
         validation = (data, held_out)
         if request.validation_data is not None:
-            other = load_data(request.validation_data, ports, request.data_options)
+            other = load_data(request.validation_data, inputs, request.data_options)
             validation = (other, np.arange(other.count))
         self.metric = request.metric or preflight.default_metric(objective, validation[0].labels is not None)
         self.settings = self._settings(data, validation[0])

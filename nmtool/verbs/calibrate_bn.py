@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import onnx_ir as ir
 
 from nmtool import provenance
-from nmtool.backends.ports import batched_ports
+from nmtool.backends.ports import ports
 from nmtool.data import DataOptions, DataSource
 from nmtool.data import load as load_data
 from nmtool.errors import ModelError, UsageError
@@ -128,7 +128,7 @@ def calibrate_bn(
     unit_noise = at_strength_one(noise, relative_to)
     require_non_negative(unit_noise.name, eta=eta)
     source = widen(load(model))
-    nodes, ports = _nodes(source), batched_ports(source)
+    nodes, inputs = _nodes(source), ports(source, any_batch=True)
     selection = Selection(include, exclude, include_ops, exclude_ops, skip_first, skip_last)
     placement = Placement(selection, per_channel, dynamic)
     student = Student(source, unit_noise, placement, seed)
@@ -137,9 +137,9 @@ def calibrate_bn(
     if not chosen:
         reasons = sorted({_reason(node, student.names) for node in nodes})
         raise ModelError(f"no running statistics can be written back: {'; '.join(reasons)}")
-    dataset = load_data(data, ports, data_options)
+    dataset = load_data(data, inputs, data_options)
     total = min(max(1, dataset.count // dataset.batch_size), batches or dataset.count)
-    tensors = (to_tensors(batch.feeds, [port.name for port in ports]) for batch in islice(dataset, total))
+    tensors = (to_tensors(batch.feeds, [port.name for port in inputs]) for batch in islice(dataset, total))
     recalibrate(student, _counted(tensors, total, progress), count(), eta, chosen)
     arrays = state(student.graph, student.names)
     values = {name: to_numpy(arrays[name]) for each in chosen for name in (each.mean, each.var)}
