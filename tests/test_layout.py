@@ -35,7 +35,7 @@ LAYERS = (
     ("nmtool.passes",),
     ("nmtool.backends", "nmtool.data", "nmtool.metrics", "nmtool.probe", "nmtool.interpreter"),
     ("nmtool.training",),
-    ("nmtool.verbs",),
+    ("nmtool.verbs", "nmtool.checks"),
     ("nmtool.cli",),
 )
 

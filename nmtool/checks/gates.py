@@ -1,0 +1,48 @@
+"""Conditions on a metric under noise, such as `top1>=0.90@eta=0.05`."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from nmtool.errors import UsageError
+
+_FORM = re.compile(
+    r"\s*(?P<metric>[\w.:]+)\s*(?P<relation>>=|<=)\s*(?P<bound>[^@]+?)\s*(@\s*eta\s*=\s*(?P<eta>\S+)\s*)?"
+)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A condition.
+
+    Attributes:
+        metric: name of a metric.
+        relation: which side of the bound is good.
+        bound: in units of the metric.
+        eta: strength of the noise; None: that of the model, or of the check.
+    """
+
+    metric: str
+    relation: Literal[">=", "<="]
+    bound: float
+    eta: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.metric}{self.relation}{self.bound:g}" + ("" if self.eta is None else f"@eta={self.eta:g}")
+
+
+def parse(text: str) -> Gate:
+    """A gate from its text.
+
+    Raises:
+        UsageError: it has another form.
+    """
+    match = _FORM.fullmatch(text)
+    try:
+        if match is None:
+            raise ValueError
+        eta = match["eta"]
+        relation: Literal[">=", "<="] = ">=" if match["relation"] == ">=" else "<="
+        return Gate(match["metric"], relation, float(match["bound"]), None if eta is None else float(eta))
+    except ValueError:
+        raise UsageError(f"not a gate: {text!r}", hint="write METRIC>=BOUND@eta=X, as top1>=0.90@eta=0.05") from None

@@ -1,0 +1,4 @@
+"""All rules, in the order in which they are applied: NM0 the file, NM1 its structure, NM2 its behaviour, NM3 its noise,
+NM4 its accuracy, NM5 its cost."""
+
+RULES = ()

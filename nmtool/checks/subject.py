@@ -1,0 +1,151 @@
+"""What is checked: the model and everything that rules derive from it, each once and when it is asked for."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import onnx
+import onnx_ir as ir
+
+from nmtool import backends, provenance
+from nmtool.backends import Array
+from nmtool.backends.ports import ports
+from nmtool.checks.gates import Gate
+from nmtool.data import DataOptions, Dataset, DataSource
+from nmtool.data import load as load_data
+from nmtool.errors import ModelError
+from nmtool.model import ModelSource, load
+from nmtool.noise.base import NoiseModel
+from nmtool.passes.strip_noise import StripNoise
+from nmtool.probe import random_inputs
+from nmtool.reimport import Source, read
+from nmtool.verbs.inject import inject
+from nmtool.verbs.noisy import NoisyRunner
+
+Variant = Literal["given", "clean", "noisy"]
+
+SAMPLES = 4
+"""Samples that backends are compared on, where the model's batch is open."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to check; the fields are the arguments of `nmtool.check`, resolved.
+
+    Attributes:
+        model: the model.
+        against: the original that it came from.
+        data: real samples; without, rules that need no labels work on random ones.
+        data_options: how to read and prepare them.
+        noise: what to inject into a model without noise; None: check it as it is.
+        placement: where to, as keyword arguments of `nmtool.inject`.
+        backends: names of those to check; None: all that are installed.
+        custom_ops: operator libraries of the user's.
+        gates: conditions on metrics under noise.
+        trials: noise samples of statistical rules.
+        max_trials: noise samples after which a gate that is not decided fails.
+        alpha: chance of a false alarm of each statistical rule, and one minus the confidence of gates.
+        seed: of random inputs, and of the noise that is injected.
+    """
+
+    model: Source
+    against: Source | None = None
+    data: DataSource | None = None
+    data_options: DataOptions = field(default_factory=DataOptions)
+    noise: NoiseModel | None = None
+    placement: Mapping[str, Any] = field(default_factory=dict)
+    backends: Sequence[str] | None = None
+    custom_ops: Sequence[str | os.PathLike[str]] = ()
+    gates: Sequence[Gate] = ()
+    trials: int = 200
+    max_trials: int = 100
+    alpha: float = 0.01
+    seed: int = 0
+
+
+class Subject:
+    """A model under check.
+
+    Attributes:
+        request: what to check.
+        proto: the model's message, without its external data.
+    """
+
+    def __init__(self, request: Request) -> None:
+        """Read the message.
+
+        Raises:
+            ModelError: it is not an ONNX model at all.
+        """
+        self.request = request
+        self.proto, self._folder = read(request.model)
+        self._runners: dict[tuple[str, Variant], NoisyRunner] = {}
+
+    @cached_property
+    def model(self) -> ir.Model:
+        """The model; ModelError where it is too malformed to be one."""
+        return load(self.request.model)
+
+    @cached_property
+    def record(self) -> provenance.Provenance | None:
+        """How it was made noisy, if it is."""
+        return provenance.read(self.model)
+
+    @cached_property
+    def clean(self) -> ir.Model:
+        """The model without noise."""
+        model = load(self.model)
+        return model if self.record is None else StripNoise()(model).model
+
+    @cached_property
+    def noisy(self) -> ir.Model | None:
+        """The model with noise: itself, or with that of the request; None where there is neither."""
+        if self.record is not None:
+            return self.model
+        request = self.request
+        if request.noise is None:
+            return None
+        return inject(self.model, noise=request.noise, seed=request.seed, **request.placement).model
+
+    @cached_property
+    def original(self) -> onnx.ModelProto | None:
+        """The message of the original, without its external data."""
+        return None if self.request.against is None else read(self.request.against)[0]
+
+    @cached_property
+    def data(self) -> Dataset | None:
+        """The samples of the request."""
+        if self.request.data is None:
+            return None
+        return load_data(self.request.data, ports(self.clean), self.request.data_options)
+
+    @cached_property
+    def feeds(self) -> Mapping[str, Array]:
+        """A few samples, real ones where there are any: as many as the model's batch, or SAMPLES where that is open."""
+        if self.data is None:
+            return random_inputs(self.clean, batch=SAMPLES, seed=self.request.seed)
+        if self.data.fixed:
+            return next(iter(self.data)).feeds
+        return self.data.take(range(min(SAMPLES, self.data.count))).feeds
+
+    def on(self, backend: str, variant: Variant) -> NoisyRunner:
+        """The model on a backend, loaded once.
+
+        Raises:
+            SetupError: the backend is not installed.
+            ModelError: it rejects the model, or there is no such variant.
+        """
+        key = (backend, variant)
+        if key not in self._runners:
+            model = {"given": self._given, "clean": lambda: self.clean, "noisy": lambda: self.noisy}[variant]()
+            if model is None:
+                raise ModelError("the model has no noise", hint="inject it with --eta")
+            options = {"custom_ops": self.request.custom_ops} if self.request.custom_ops else {}
+            self._runners[key] = NoisyRunner(backends.load(model, backend, **options))
+        return self._runners[key]
+
+    def _given(self) -> ModelSource:
+        """The file itself where there is one: runtimes read it in their own way."""
+        return self.request.model
