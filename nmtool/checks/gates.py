@@ -6,9 +6,8 @@ from typing import Literal
 
 from nmtool.errors import UsageError
 
-_FORM = re.compile(
-    r"\s*(?P<metric>[\w.:]+)\s*(?P<relation>>=|<=)\s*(?P<bound>[^@]+?)\s*(@\s*eta\s*=\s*(?P<eta>\S+)\s*)?"
-)
+_METRIC, _RELATION, _BOUND = r"(?P<metric>[\w.:]+)", r"(?P<relation>>=|<=)", r"(?P<bound>[^@\s]+)"
+_FORM = re.compile(rf"\s*{_METRIC}\s*{_RELATION}\s*{_BOUND}\s*(@\s*eta\s*=\s*(?P<eta>\S+)\s*)?")
 
 
 @dataclass(frozen=True)

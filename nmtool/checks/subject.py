@@ -139,13 +139,15 @@ class Subject:
         """
         key = (backend, variant)
         if key not in self._runners:
-            model = {"given": self._given, "clean": lambda: self.clean, "noisy": lambda: self.noisy}[variant]()
-            if model is None:
-                raise ModelError("the model has no noise", hint="inject it with --eta")
             options = {"custom_ops": self.request.custom_ops} if self.request.custom_ops else {}
-            self._runners[key] = NoisyRunner(backends.load(model, backend, **options))
+            self._runners[key] = NoisyRunner(backends.load(self._model_of(variant), backend, **options))
         return self._runners[key]
 
-    def _given(self) -> ModelSource:
-        """The file itself where there is one: runtimes read it in their own way."""
-        return self.request.model
+    def _model_of(self, variant: Variant) -> ModelSource:
+        if variant == "given":  # the file itself, where it is one: runtimes read it in their own way
+            return self.request.model
+        if variant == "clean":
+            return self.clean
+        if self.noisy is None:
+            raise ModelError("the model has no noise", hint="inject some with --eta")
+        return self.noisy
