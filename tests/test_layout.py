@@ -33,7 +33,7 @@ LAYERS = (
     ("nmtool.provenance", "nmtool.soundness", "nmtool.model", "nmtool.library", "nmtool.atomic", "nmtool.plugins"),
     ("nmtool.payloads", "nmtool.reimport", "nmtool.clipping"),
     ("nmtool.passes",),
-    ("nmtool.backends", "nmtool.data", "nmtool.metrics", "nmtool.probe", "nmtool.interpreter"),
+    ("nmtool.backends", "nmtool.data", "nmtool.metrics", "nmtool.difference", "nmtool.probe", "nmtool.interpreter"),
     ("nmtool.training",),
     ("nmtool.verbs", "nmtool.checks"),
     ("nmtool.cli",),

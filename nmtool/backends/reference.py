@@ -1,5 +1,6 @@
 """onnx's own ReferenceEvaluator: slow, in numpy, and the definition of what an operator does."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,7 +44,8 @@ class ReferenceRunner:
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """See Runner.run."""
         try:
-            results: Any = self._evaluator.run(list(outputs), dict(feeds))
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):  # numpy's, of overflows
+                results: Any = self._evaluator.run(list(outputs), dict(feeds))
         except Exception as error:  # whatever the numpy implementation of an operator raises
             raise ModelError(f"onnx's reference evaluator failed to run the model: {error}") from error
         return [np.asarray(result) for result in results]

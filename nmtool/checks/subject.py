@@ -50,7 +50,7 @@ class Request:
     """
 
     model: Source
-    against: Source | None = None
+    against: "Source | None" = None
     data: DataSource | None = None
     data_options: DataOptions = field(default_factory=DataOptions)
     noise: NoiseModel | None = None

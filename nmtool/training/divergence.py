@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx_ir.passes.common import InlinePass
 
 from nmtool import backends
+from nmtool.difference import difference, is_floating
 from nmtool.interpreter.convert import NAMES, convert
 from nmtool.interpreter.precision import widen
 from nmtool.model import ModelSource, load
@@ -18,7 +19,6 @@ from nmtool.passes.constants import FLOATS
 from nmtool.passes.graphs import label
 from nmtool.passes.inference import Inference
 from nmtool.training.arrays import set_state, to_numpy, to_tensors
-from nmtool.training.difference import difference, is_floating
 from nmtool.training.feeds import paired
 
 
@@ -29,7 +29,7 @@ class Divergence:
     Attributes:
         node: its label.
         op_type: its operator.
-        difference: of its output, see `nmtool.training.difference.difference`.
+        difference: of its output, see `nmtool.difference.difference`.
     """
 
     node: str
