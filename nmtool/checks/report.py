@@ -11,7 +11,7 @@ from nmtool.atomic import written_whole
 from nmtool.checks.finding import Finding, Severity
 from nmtool.checks.rule import Outcome
 
-_ELEMENTS = {Severity.ERROR: "failure", Severity.NOT_CHECKED: "skipped"}
+_ELEMENTS: dict[str, str] = {Severity.ERROR: "failure", Severity.NOT_CHECKED: "skipped"}
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,12 @@ def explain(
     from nmtool.checks import rule as rules
     from nmtool.checks.rules import RULES
 
-    known = [rules.load(name) for name in RULES]
+    known = {rule.code: rule for rule in map(rules.load, RULES)}
     if code is None:
-        out.result({rule.code: rule.title for rule in known}, lambda: _list({rule.code: rule.title for rule in known}))
+        titles = {code: rule.title for code, rule in known.items()}
+        out.result(titles, lambda: table(("rule", "what is true where it passes"), titles.items()))
         return
-    for rule in known:
-        if rule.code == code.upper():
-            page = rule.page
-            out.result({"code": rule.code, "title": rule.title, "page": page}, lambda: print(f"{code.upper()}: {page}"))
-            return
-    raise UsageError(f"no rule has the code {code!r}", hint="`nmtool explain` lists them")
-
-
-def _list(titles: dict[str, str]) -> None:
-    table(("rule", "what is true where it passes"), titles.items())
+    rule = known.get(code.upper())
+    if rule is None:
+        raise UsageError(f"no rule has the code {code!r}", hint="`nmtool explain` lists them")
+    out.result({"code": rule.code, "title": rule.title, "page": rule.page}, lambda: print(f"{rule.code}: {rule.page}"))

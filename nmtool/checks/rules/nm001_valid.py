@@ -29,12 +29,9 @@ def check(subject: Subject) -> Iterator[Finding]:
     if any(problems(subject)):
         yield not_checked("the checker reads external data, which is not in order", "see NM003")
         return
-    said = set()
-    for run in (_checker, _inference, _soundness):
-        reason = run(subject)
-        if reason and not said:
-            said.add(reason)
-            yield error(reason, _FIX)
+    reasons = (run(subject) for run in (_checker, _inference, _soundness))
+    if reason := next(filter(None, reasons), ""):  # what follows is mostly the same again
+        yield error(reason, _FIX)
 
 
 def _checker(subject: Subject) -> str:

@@ -10,7 +10,6 @@ To fix: look at the training run, or at the conversion that wrote the array; kee
 
 from collections.abc import Iterator
 
-import ml_dtypes
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -22,6 +21,12 @@ from nmtool.passes.constants import FLOATS
 from nmtool.payloads import stored_arrays
 
 _DENORMAL_SHARE = 0.01
+_SMALLEST = {  # normal numbers
+    ir.DataType.FLOAT: 2.0**-126,
+    ir.DataType.DOUBLE: 2.0**-1022,
+    ir.DataType.FLOAT16: 2.0**-14,
+    ir.DataType.BFLOAT16: 2.0**-126,
+}
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -42,6 +47,6 @@ def _findings(name: str, tensor: onnx.TensorProto, subject: Subject) -> Iterator
             f"array {name!r} ({dtype}) has {bad} of {values.size} values that are NaN or infinite", "train again"
         )
         return
-    tiny = (values != 0) & (np.abs(values) < ml_dtypes.finfo(values.dtype).tiny)
+    tiny = (values != 0) & (np.abs(values) < _SMALLEST[ir.DataType(tensor.data_type)])
     if values.size and (share := float(np.mean(tiny))) > _DENORMAL_SHARE:
         yield warning(f"{share:.0%} of array {name!r} ({dtype}) is denormal", "look at how it was scaled, or prune it")

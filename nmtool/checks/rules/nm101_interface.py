@@ -7,12 +7,15 @@ To fix: find the step that renamed, removed or retyped the value; nmtool's own v
 """
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import onnx
 
 from nmtool.checks.finding import Finding, error
 from nmtool.checks.structure import pair
 from nmtool.checks.subject import Subject
+
+_Values: TypeAlias = Sequence[onnx.ValueInfoProto]
 
 _FIX = "find the step that changed it, and repeat the others without"
 
@@ -26,9 +29,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield from _compare(kind, getattr(both.ours.graph, kind), getattr(both.original.graph, kind))
 
 
-def _compare(
-    kind: str, ours: Sequence[onnx.ValueInfoProto], original: Sequence[onnx.ValueInfoProto]
-) -> Iterator[Finding]:
+def _compare(kind: str, ours: _Values, original: _Values) -> Iterator[Finding]:
     names, before = [value.name for value in ours], [value.name for value in original]
     if names != before:
         yield error(f"{kind}s are {', '.join(names)}; the original's are {', '.join(before)}", _FIX)
@@ -45,4 +46,5 @@ def _type(value: onnx.ValueInfoProto) -> str:
     name = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
     if not tensor.HasField("shape"):
         return f"{name} of any rank"
-    return f"{name}[{','.join(str(dim.dim_value) if dim.HasField('dim_value') else dim.dim_param or '?' for dim in tensor.shape.dim)}]"
+    dims = (str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in tensor.shape.dim)
+    return f"{name}[{','.join(dims)}]"
