@@ -4,7 +4,7 @@ Whatever is random in a step follows from the seed and the number of the step, s
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from nmtool.errors import InterruptionError, TrainingError
+from nmtool.errors import InterruptionError, NmtoolError, TrainingError
 from nmtool.recipes import Recipe
 from nmtool.training.batches import Batches, MicroBatch
 from nmtool.training.batchnorm import recalibrate, running_statistics
@@ -154,7 +154,7 @@ class Trainer:
         if progress.before is None:
             progress.before = self._scores()
             self._save(save)
-        loader = iter(self._loader())
+        loader = self._loader()
         while progress.step < self.steps and not self._is_over():
             numbers = self._step(loader)
             progress.step += 1
@@ -181,14 +181,20 @@ class Trainer:
         if self._process.leads:
             save(self.state())
 
-    def _loader(self) -> Iterable[MicroBatch]:
+    def _loader(self) -> Iterator[MicroBatch]:
         """This process's micro-batches from the next step on."""
         first, rank, count = self.progress.step * self._per_step, self._process.rank, self._process.count
         numbers = range(first + rank, self.steps * self._per_step, count)
         workers: dict[str, Any] = {}
         if self._plan.workers:
             workers = {"num_workers": self._plan.workers, "multiprocessing_context": "fork"}
-        return DataLoader(self.batches, batch_size=None, sampler=numbers, **workers)
+        loader = iter(DataLoader(self.batches, batch_size=None, sampler=numbers, **workers))
+        for number in numbers:
+            try:
+                yield next(loader)
+            except NmtoolError:
+                self.batches[number]  # raises it again; that of a worker has its traceback in the message
+                raise
 
     def _step(self, loader: Iterator[MicroBatch]) -> dict[str, float]:
         recipe, step, student = self._recipe, self.progress.step, self._student

@@ -55,7 +55,7 @@ def test_noise_tolerance_improves_and_only_values_change(start, workspace):
     assert result.after.clean > 0.9
     assert without_values("robust.onnx") == without_values("digits.onnx")
     assert result.report.changed == 8
-    assert [step[0] for step in seen] == list(range(1, result.steps + 1))
+    assert [done for done, _, numbers in seen if numbers] == list(range(1, result.steps + 1))
     onnx.checker.check_model("robust.onnx", full_check=True)
 
 
@@ -309,6 +309,22 @@ def test_a_loss_that_is_not_finite_ends_training_and_keeps_the_last_checkpoint(s
     assert raised.value.exit_code == 1
     assert (workspace / "robust.run/checkpoint.safetensors").exists()
     assert not (workspace / "robust.onnx").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_bad_data_in_a_worker_is_named_without_a_traceback(start, train):
+    image = train["image"].copy()
+    image[7] = np.nan
+    with pytest.raises(UsageError, match=r"^sample 7 of .* is not finite in input 'image'$"):
+        start(data=train | {"image": image}, workers=2, validation=0.0, settings=FAST | {"batch_size": 2})
+
+
+def test_progress_shows_the_teacher_first(start):
+    seen = []
+    start(progress=lambda done, total, numbers: seen.append((done, total, bool(numbers))))
+    ahead = [step for step in seen if not step[2]]
+    assert ahead[-1][:2] == (160, 160)
+    assert seen[: len(ahead)] == ahead
 
 
 def test_nothing_is_left_when_an_array_was_forgotten(start, workspace, monkeypatch):
