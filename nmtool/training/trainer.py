@@ -152,7 +152,8 @@ class Trainer:
         """
         plan, progress = self._plan, self.progress
         if progress.before is None:
-            progress.before = self._scores()
+            progress.before = progress.best = self._scores()  # what training has to beat
+            self._best = self._copy()
             self._save(save)
         loader = self._loader()
         while progress.step < self.steps and not self._is_over():
@@ -268,7 +269,7 @@ class Trainer:
     def _validate(self) -> dict[str, float]:
         """Score the weights that would be kept now, and keep them if they are the best."""
         progress = self.progress
-        current = {name: each.clone() for name, each in self._student.state_dict().items()}
+        current = self._copy()
         if self._average:
             self._student.load_state_dict(self._average)
         if self._recipe.batchnorm == "recalibrate":
@@ -276,11 +277,14 @@ class Trainer:
         scores = self._scores()
         if progress.best is None or scores is None or self._is_better(scores, progress.best):
             progress.best, progress.best_step, progress.worse = scores, progress.step, 0
-            self._best = {name: each.clone() for name, each in self._student.state_dict().items()}
+            self._best = self._copy()
         else:
             progress.worse += 1
         self._student.load_state_dict(current)
         return {} if scores is None else {"clean": scores.clean, "noisy": scores.mean}
+
+    def _copy(self) -> dict[str, Tensor]:
+        return {name: each.clone() for name, each in self._student.state_dict().items()}
 
     def _is_better(self, scores: Scores, best: Scores) -> bool:
         higher = self._validator is None or self._validator.metric.higher_is_better
