@@ -30,15 +30,16 @@ def difference(have: NDArray[Any], want: NDArray[Any]) -> float:
     Returns:
         max |have - want| / max |want|, where differences up to 1e-6 are none. Equal infinities and NaN at the same
         places are no difference; NaN, infinities at other places, and another shape are an infinite one.
-        For integers and booleans, the share of elements that differ.
+        Integers of 8 bits are codes of real numbers: 1 is no difference. For other integers and booleans, the share
+        of elements that differ.
     """
     if have.shape != want.shape:
         return float("inf")
-    if not is_floating(want):
+    if not is_real(want):
         return float(np.mean(have != want)) if want.size else 0.0
     largest = largest_difference(have, want)
-    if largest <= _FLOOR or not np.isfinite(largest):
-        return 0.0 if largest <= _FLOOR else float("inf")
+    if largest <= (_FLOOR if is_floating(want) else 1):
+        return 0.0
     want = want.astype(np.float64)
     size = np.abs(want[np.isfinite(want)]).max(initial=0.0)
     return float(largest / size) if size > 0 else float("inf")
@@ -58,6 +59,11 @@ def largest_difference(have: NDArray[Any], want: NDArray[Any]) -> float:
 def is_floating(values: NDArray[Any]) -> bool:
     """Whether the values are real numbers, of any precision; those of bfloat16 are of a kind unknown to numpy."""
     return values.dtype.kind in "fV"
+
+
+def is_real(values: NDArray[Any]) -> bool:
+    """Whether the values are real numbers or their codes, integers of 8 bits."""
+    return is_floating(values) or (values.dtype.kind in "iu" and values.dtype.itemsize == 1)
 
 
 def allowed_difference(model: onnx.ModelProto) -> float:

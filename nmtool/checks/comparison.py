@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nmtool.backends import Array
-from nmtool.difference import difference, is_floating, largest_difference
+from nmtool.difference import difference, is_real, largest_difference
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Comparison:
         cosine: of all values as one vector; None as for max_abs, and where a value is not finite.
         top1: share of positions where the largest entry along the last axis is the same one; None for what cannot be
             scores by class: less than two entries, or more than three axes.
-        real: whether the elements are real numbers.
+        real: whether the elements are real numbers, or codes of them.
     """
 
     output: str
@@ -70,7 +70,7 @@ def disagreeing(comparisons: Iterable[Comparison], tolerance: float) -> list[Com
 
 
 def _compare(name: str, have: Array, want: Array) -> Comparison:
-    real = is_floating(want)
+    real = is_real(want)
     relative = difference(have, want)
     if not real or have.shape != want.shape:
         return Comparison(name, relative, None, None, None, real)

@@ -1,6 +1,5 @@
 """Which backends take part in a check, and what they are compared with."""
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -12,7 +11,7 @@ from nmtool.backends import Array
 from nmtool.checks.effort import effort
 from nmtool.checks.finding import Finding, not_checked
 from nmtool.checks.subject import Subject
-from nmtool.errors import ModelError, SetupError
+from nmtool.errors import ModelError
 from nmtool.model import ModelSource, initializer_tensors
 from nmtool.verbs.noisy import NoisyRunner
 
@@ -24,14 +23,15 @@ _MOST_MACS, _MOST_STEPS, _MOST_DRAWS = 2e9, 1e6, 1e7
 
 def present(subject: Subject) -> list[str]:
     """The backends that take part: those of the request, or all, as far as they are installed."""
-    return [name for name in _wanted(subject) if _missing(name) is None]
+    return [name for name in _wanted(subject) if backends.availability(name).version is not None]
 
 
 def absent(subject: Subject) -> Iterator[Finding]:
     """The backends that would take part if they were installed."""
     for name in _wanted(subject):
-        if missing := _missing(name):
-            yield not_checked(f"{name}: {missing.message}", missing.hint or "", backend=name)
+        found = backends.availability(name)
+        if found.version is None:
+            yield not_checked(f"{name}: {found.reason}", found.hint or "", backend=name)
 
 
 def loader(subject: Subject, backend: str, **options: Any) -> Loader:
@@ -42,7 +42,7 @@ def loader(subject: Subject, backend: str, **options: Any) -> Loader:
         backend: name of the backend.
         options: of the backend's own `load`.
     """
-    if subject.request.custom_ops:
+    if subject.request.custom_ops and backends.takes(backend, "custom_ops"):
         options["custom_ops"] = subject.request.custom_ops
     return lambda model: NoisyRunner(backends.load(model, backend, **options))
 
@@ -109,12 +109,4 @@ def _too_many_draws(model: ir.Model) -> str:
 
 
 def _wanted(subject: Subject) -> list[str]:
-    return list(backends.BACKENDS if subject.request.backends is None else subject.request.backends)
-
-
-def _missing(name: str) -> SetupError | None:
-    try:
-        importlib.import_module(backends.BACKENDS[name])
-    except SetupError as error:
-        return error
-    return None
+    return list(backends.names() if subject.request.backends is None else subject.request.backends)

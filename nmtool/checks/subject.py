@@ -134,7 +134,8 @@ class Subject:
         """
         key = (backend, variant)
         if key not in self._runners:
-            options = {"custom_ops": self.request.custom_ops} if self.request.custom_ops else {}
+            own = self.request.custom_ops and backends.takes(backend, "custom_ops")
+            options = {"custom_ops": self.request.custom_ops} if own else {}
             self._runners[key] = NoisyRunner(backends.load(self._model_of(variant), backend, **options))
         return self._runners[key]
 

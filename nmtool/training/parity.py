@@ -105,6 +105,4 @@ def _culprit(
         found = first_divergence(source, weights, written, feeds, allowed)
     except NmtoolError as error:
         return f"unknown ({error.message})"
-    if found is None:
-        return "none, without noise"
-    return f"{found.node} ({found.op_type}, by {found.difference:.2g})"
+    return "none, without noise" if found is None else str(found)

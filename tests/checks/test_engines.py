@@ -19,7 +19,9 @@ DENSE = model("g (float[N,8] x) => (float[N,4] y) { y = MatMul(x, w) }", w=weigh
 ABSENT = """
 from nmtool.errors import SetupError
 
-raise SetupError("it is not installed", hint="pip install it")
+
+def version():
+    raise SetupError("it is not installed", hint="pip install it")
 """
 
 
