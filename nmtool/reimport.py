@@ -14,7 +14,7 @@ from nmtool.errors import ModelError, UsageError
 from nmtool.model import load
 from nmtool.payloads import Change, replace, stored_arrays, tensors, write_data
 
-Source: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto"
+Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto
 """A model whose every byte is at hand: onnx_ir's view of one would not keep them."""
 
 

@@ -15,4 +15,6 @@ RULES = (
     "nm102_graph",
     "nm103_payloads",
     "nm104_provenance",
+    "nm501_latency",
+    "nm502_memory",
 )
