@@ -4,25 +4,34 @@ Arguments: backend, model file, .npz with the inputs, operator libraries. Prints
 process needs with the backend imported.
 """
 
-import resource
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nmtool import backends
 from nmtool.verbs.noisy import NoisyRunner
 
-_UNIT = 1 if sys.platform == "darwin" else 1024
-
 
 def _peak() -> int:
-    """Bytes of this process and of the largest one that it has waited for."""
-    return _UNIT * sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    """Bytes of this process and of its children, which some backends are.
+
+    From /proc: getrusage would begin with the peak of the process that started this one.
+    """
+    own = Path("/proc/self")
+    children = [pid for task in (own / "task").iterdir() for pid in (task / "children").read_text().split()]
+    return sum(_peak_of(folder) for folder in (own, *(Path("/proc") / pid for pid in children)))
+
+
+def _peak_of(process: Path) -> int:
+    lines = (process / "status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def main(backend: str, model: str, feeds: str, *custom_ops: str) -> None:
     """Load, run twice, print."""
-    inputs = dict(np.load(feeds))
+    inputs: dict[str, Any] = dict(np.load(feeds))
     backends.availability(backend)  # imports it
     before = _peak()
     options = {"custom_ops": custom_ops} if custom_ops else {}

@@ -26,15 +26,15 @@ _SECONDS = 120
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Measure both models."""
-    if sys.platform == "win32":
-        yield not_checked("peak memory is not measured on Windows")
+    if sys.platform != "linux":
+        yield not_checked("peak memory is measured on Linux only")
         return
     if subject.noisy is None:
         yield not_checked("there is no noisy model to measure", "inject some noise with --eta")
         return
     with TemporaryDirectory(prefix="nmtool-") as name:
         folder = Path(name)
-        np.savez(folder / "feeds.npz", **subject.feeds)
+        np.savez(folder / "feeds.npz", **dict(subject.feeds))  # type: ignore[arg-type]  # numpy has it wrong
         for variant, model in (("clean", subject.clean), ("noisy", subject.noisy)):
             (folder / variant).mkdir()
             save(model, folder / variant / "model.onnx")
