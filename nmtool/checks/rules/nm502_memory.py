@@ -1,8 +1,8 @@
 """What the noise costs in memory, on every backend.
 
 The peak memory of loading and running the noisy model as a ratio to that of the clean one. Each is measured in a fresh
-process on the same samples, above what the process needs with the backend imported but no model loaded, so the figures
-hold weights, activations and the runtime's arenas.
+process on the same samples, above what the process needs for a model of one node, so the figures hold weights,
+activations and the runtime's arenas.
 
 Nothing fails here: the noise is a simulation, and the deployed model has none.
 """
