@@ -98,6 +98,25 @@ def test_a_wrong_optimization_is_told_from_a_wrong_kernel(fake):
     assert error.message.endswith("only when it is optimized together with what it reads")
 
 
+def test_an_oracle_that_all_others_contradict_is_in_doubt(fake, monkeypatch):
+    load_reference = reference.load
+
+    def wrong(source):
+        proto = to_proto(load(source))
+        proto.graph.node[1].op_type = "Abs"
+        return load_reference(proto)
+
+    monkeypatch.setattr(reference, "load", wrong)
+    fake(lambda proto: None)
+    monkeypatch.setattr(Fake, "load", lambda self, source: backends.load(source))
+    found = outcome(RULE, DENSE, backends=["fake", *TWO])
+    assert not errors(found)
+    (warning,) = warnings(found)
+    assert "agree with each other, and differ from onnx reference evaluator" in warning.message
+    assert warning.facts["node"] == "act"
+    assert len(errors(outcome(RULE, DENSE, backends=TWO))) == 1  # one word against another
+
+
 def test_what_does_not_run_was_not_checked(fake):
     def broken(proto):
         proto.graph.node[0].op_type = "Nonsense"
