@@ -15,6 +15,13 @@ RULES = (
     "nm102_graph",
     "nm103_payloads",
     "nm104_provenance",
+    "nm201_deterministic",
+    "nm202_batch_independence",
+    "nm203_dynamic_axes",
+    "nm204_zero_noise",
+    "nm205_backends_agree",
+    "nm206_finite",
+    "nm207_batchnorm",
     "nm501_latency",
     "nm502_memory",
 )
