@@ -5,7 +5,6 @@ from typing import Any
 import onnx
 
 import nmtool
-
 from nmtool.checks.finding import Finding, Severity
 from nmtool.checks.rule import Outcome, apply, load
 from nmtool.checks.subject import Request, Subject
