@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nmtool.model import save as save
     from nmtool.verbs.bake import bake as bake
     from nmtool.verbs.calibrate_bn import calibrate_bn as calibrate_bn
+    from nmtool.verbs.check import check as check
     from nmtool.verbs.clip import clip as clip
     from nmtool.verbs.distill import distill as distill
     from nmtool.verbs.doctor import doctor as doctor
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HOME = {
     "bake": "nmtool.verbs.bake",
     "calibrate_bn": "nmtool.verbs.calibrate_bn",
+    "check": "nmtool.verbs.check",
     "clip": "nmtool.verbs.clip",
     "distill": "nmtool.verbs.distill",
     "doctor": "nmtool.verbs.doctor",

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from nmtool.errors import ModelError
 
 _KEY = "nmtool.provenance"
-_TRAINING = "nmtool.training"
+_WEIGHTS = "nmtool.weights"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,12 +81,27 @@ def remove(model: ir.Model) -> None:
     model.metadata_props.pop(_KEY, None)
 
 
-def training(verb: str, **facts: Any) -> dict[str, str]:
+def weights(verb: str, *packages: str, **facts: Any) -> dict[str, str]:
     """The entry of a model's metadata that says how its weights came about.
 
     Args:
         verb: what made them.
+        packages: whose versions matter, besides nmtool's.
         facts: JSON-serializable: settings, seed, digests of model and data, results.
     """
-    versions = {package: version(package) for package in ("nmtool", "torch")}
-    return {_TRAINING: json.dumps({"verb": verb, "versions": versions, **facts}, sort_keys=True)}
+    versions = {package: version(package) for package in ("nmtool", *packages)}
+    return {_WEIGHTS: json.dumps({"verb": verb, "versions": versions, **facts}, sort_keys=True)}
+
+
+def read_weights(model: ir.Model) -> dict[str, Any] | None:
+    """What the model says about how its weights came about, or None.
+
+    Raises:
+        ModelError: it cannot be understood.
+    """
+    if _WEIGHTS not in model.metadata_props:
+        return None
+    try:
+        return dict(json.loads(model.metadata_props[_WEIGHTS]))
+    except (json.JSONDecodeError, TypeError, ValueError) as error:
+        raise ModelError(f"metadata `{_WEIGHTS}` of the model cannot be read: {error}") from error

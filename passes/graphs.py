@@ -45,7 +45,7 @@ def sites(model: ir.Model) -> Iterator[Site]:
 def _walk(graph: ir.Graph, function: ir.Function | None, path: str) -> Iterator[Site]:
     for node in list(graph):
         yield Site(node, graph, function, path)
-        for name, subgraph in _subgraphs(node):
+        for name, subgraph in subgraphs(node):
             yield from _walk(subgraph, function, _subgraph_path(path, node, name))
 
 
@@ -54,7 +54,8 @@ def _subgraph_path(path: str, node: ir.Node, attribute: str) -> str:
     return f"{path}{owner}/{attribute}/"
 
 
-def _subgraphs(node: ir.Node) -> Iterator[tuple[str, ir.Graph]]:
+def subgraphs(node: ir.Node) -> Iterator[tuple[str, ir.Graph]]:
+    """The graphs that the node's attributes hold, by the attribute's name, numbered where it holds several."""
     for attribute in node.attributes.values():
         if attribute.is_ref():
             continue
@@ -71,7 +72,7 @@ def graphs(model: ir.Model) -> Iterator[tuple[ir.Graph, str]]:
     for function in model.functions.values():
         yield function.graph, function_path(function)
     for site in sites(model):
-        for name, subgraph in _subgraphs(site.node):
+        for name, subgraph in subgraphs(site.node):
             yield subgraph, _subgraph_path(site.path, site.node, name)
 
 

@@ -35,6 +35,12 @@ class Inference:
         found = self._found.get(self._full_name(value))
         return None if found is None else found.dtype
 
+    def is_tensor(self, value: ir.Value) -> bool:
+        """Whether the value is, for all that is known, a tensor; not a sequence, a map or an optional one."""
+        found = self._found.get(self._full_name(value))
+        kind = None if found is None else found.type
+        return kind is None or (isinstance(kind, ir.TensorType) and kind.dtype != ir.DataType.UNDEFINED)
+
 
 def _inferred(model: ir.Model) -> ir.Model:
     """A copy with inferred types and shapes, without large arrays: onnx could not take them, and does not look at them.

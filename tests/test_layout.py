@@ -34,6 +34,7 @@ LAYERS = (
     ("nmtool.payloads", "nmtool.reimport", "nmtool.clipping"),
     ("nmtool.passes",),
     ("nmtool.backends", "nmtool.data", "nmtool.metrics", "nmtool.probe", "nmtool.interpreter"),
+    ("nmtool.difference", "nmtool.bisection"),
     ("nmtool.training",),
     ("nmtool.verbs", "nmtool.checks"),
     ("nmtool.cli",),

@@ -1,74 +1,94 @@
-"""The runtimes a model can be run on: one module each, all with the same verb `load(model) -> Runner`."""
+"""The runtimes a model can be run on: one module each, and those that other packages bring as entry points."""
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+import importlib.metadata
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, cast
 
-import numpy as np
-
-from nmtool.errors import UsageError
+from nmtool.backends.runner import Array as Array
+from nmtool.backends.runner import Backend as Backend
+from nmtool.backends.runner import Port as Port
+from nmtool.backends.runner import Runner as Runner
+from nmtool.errors import SetupError, UsageError
 from nmtool.model import ModelSource
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+ENTRY_POINTS = "nmtool.backends"
+"""The group of entry points by which other packages add backends."""
+
+# name -> module with `version()` and `load()`; imported on use, so a missing runtime only stops its users
+BACKENDS: dict[str, str] = {
+    "onnxruntime": "nmtool.backends.ort",
+    "onnxruntime-cuda": "nmtool.backends.ort_cuda",
+    "onnxruntime-node": "nmtool.backends.node",
+    "onnxruntime-web": "nmtool.backends.web",
+    "openvino": "nmtool.backends.openvino",
+    "reference": "nmtool.backends.reference",
+    "torch": "nmtool.backends.torch",
+    "tract": "nmtool.backends.tract",
+}
 
 
 @dataclass(frozen=True)
-class Port:
-    """An input of a model.
+class Availability:
+    """Whether a backend can be used here.
 
     Attributes:
-        name: the graph input's name.
-        dtype: element type, or None for what is not a tensor of a numpy type.
-        shape: dimensions, None for each one that the model leaves open; None when even the rank is open.
-        optional: the model has a default for it.
+        version: name and version of the runtime, or None when it is absent.
+        reason: why it is absent.
+        hint: the command that installs it.
     """
 
-    name: str
-    dtype: np.dtype[Any] | None
-    shape: tuple[int | None, ...] | None
-    optional: bool = False
-
-    def __str__(self) -> str:
-        shape = "of any rank" if self.shape is None else "[" + ", ".join(str(d or "?") for d in self.shape) + "]"
-        return f"{self.dtype or 'not a tensor'} {shape}"
+    version: str | None
+    reason: str | None = None
+    hint: str | None = None
 
 
-class Runner(Protocol):
-    """A loaded model.
+def names() -> list[str]:
+    """All backends, installed or not: nmtool's own, then those of other packages."""
+    return [*BACKENDS, *sorted(_entry_points())]
 
-    Attributes:
-        inputs: the graph inputs by name, those with defaults last.
-        outputs: names of the graph outputs.
-        metadata: the model's metadata_props.
-        description: the runtime's name and version, for records.
-        library: whether nmtool's operator library computes the noise.
+
+def find(name: str) -> Backend:
+    """A backend by name.
+
+    Raises:
+        UsageError: no such backend.
+        SetupError: it cannot be imported.
     """
-
-    inputs: Mapping[str, Port]
-    outputs: Sequence[str]
-    metadata: Mapping[str, str]
-    description: str
-    library: bool
-
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
-        """Run once.
-
-        Args:
-            outputs: names of the wanted outputs.
-            feeds: an array for every input without a default.
-
-        Raises:
-            ModelError: the runtime failed.
-        """
-        ...
+    if name in BACKENDS:
+        return cast(Backend, importlib.import_module(BACKENDS[name]))
+    points = _entry_points()
+    if name not in points:
+        raise UsageError(f"no backend is named {name!r}", hint="choose one of: " + ", ".join(names()))
+    try:
+        return cast(Backend, points[name].load())
+    except Exception as error:  # importing runs another package's code
+        raise SetupError(f"backend {name!r} cannot be imported: {error}", hint=f"it is {points[name].value}") from error
 
 
-# name -> module with `load(model, **options) -> Runner`; imported on use, so a missing runtime only stops its users
-BACKENDS: dict[str, str] = {
-    "onnxruntime": "nmtool.backends.ort",
-    "reference": "nmtool.backends.reference",
-}
+def availability(name: str) -> Availability:
+    """Whether a backend is installed: looked up, without loading a model.
+
+    Raises:
+        UsageError: no such backend.
+    """
+    try:
+        return Availability(find(name).version())
+    except SetupError as error:
+        return Availability(None, error.message, error.hint)
+
+
+def takes(name: str, option: str) -> bool:
+    """Whether the backend's `load` has this option.
+
+    Raises:
+        UsageError: no such backend.
+        SetupError: it cannot be imported.
+    """
+    parameters = inspect.signature(find(name).load).parameters
+    return option in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 def load(model: ModelSource, backend: str = "onnxruntime", **options: Any) -> Runner:
@@ -76,15 +96,21 @@ def load(model: ModelSource, backend: str = "onnxruntime", **options: Any) -> Ru
 
     Args:
         model: path of an .onnx file, ModelProto or ir.Model.
-        backend: a name of BACKENDS.
+        backend: one of `names()`.
         options: of the backend's own `load`.
 
     Raises:
-        UsageError: no such backend.
+        UsageError: no such backend, or it has no such option.
         ModelError: the backend rejects the model.
         SetupError: the backend is not installed.
     """
-    if backend not in BACKENDS:
-        raise UsageError(f"no backend is named {backend!r}", hint="choose one of: " + ", ".join(BACKENDS))
-    loader: Callable[..., Runner] = importlib.import_module(BACKENDS[backend]).load
-    return loader(model, **options)
+    for option in options:
+        if not takes(backend, option):
+            raise UsageError(f"backend {backend!r} has no option {option!r}", hint="docs/backends.md lists them")
+    return find(backend).load(model, **options)
+
+
+def _entry_points() -> Mapping[str, importlib.metadata.EntryPoint]:
+    """Entry points by name; nmtool's own backends cannot be replaced."""
+    found = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    return {point.name: point for point in found if point.name not in BACKENDS}

@@ -38,10 +38,17 @@ def path_or_bytes(model: ModelSource) -> Iterator[str | bytes]:
     if _fits_in_memory(model):
         yield to_proto(model).SerializeToString()
         return
+    with on_disk(model) as file:
+        yield str(file)
+
+
+@contextmanager
+def on_disk(model: ir.Model) -> Iterator[Path]:
+    """The model as a temporary file, alone in its folder but for its external data."""
     with TemporaryDirectory(prefix="nmtool-") as folder:
         file = Path(folder) / "model.onnx"
         save(model, file)
-        yield str(file)
+        yield file
 
 
 def _fits_in_memory(model: ir.Model) -> bool:

@@ -4,13 +4,14 @@ import functools
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from nmtool.backends import Array, Port
 from nmtool.backends.files import path_or_bytes
+from nmtool.backends.runner import Array, Port
 from nmtool.errors import ModelError, SetupError
 from nmtool.library import library_path
 from nmtool.model import ModelSource
@@ -51,12 +52,18 @@ _HINTS = (
 )
 
 
+def version() -> str:
+    """Name and version."""
+    return f"onnxruntime {onnxruntime.__version__}"
+
+
 def session(
     model: ModelSource,
     *,
     threads: int | None = None,
     providers: Sequence[str] | None = None,
     library: bool = True,
+    custom_ops: Sequence[str | PathLike[str]] = (),
     optimization: Optimization = "all",
     profile: str | None = None,
 ) -> "onnxruntime.InferenceSession":
@@ -69,12 +76,13 @@ def session(
         providers: execution providers in order of preference, "cuda" is short for "CUDAExecutionProvider";
             None: CUDA where it is available, then CPU.
         library: register nmtool's operator library. Without it the same model runs on its bodies in standard operators.
+        custom_ops: further operator libraries to register, for operators of the model's own.
         optimization: graph optimisation level.
         profile: prefix of the profile (JSON) that the runtime writes when the session's `end_profiling` is called.
 
     Raises:
         ModelError: the runtime rejects the model.
-        SetupError: a provider is not available, or the operator library cannot be loaded.
+        SetupError: a provider is not available, or an operator library cannot be loaded.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
@@ -84,18 +92,19 @@ def session(
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = profile
-    if library and (path := _library()):
+    own = _library() if library else None
+    for path in ([own] if own else []) + [Path(path).absolute() for path in custom_ops]:
         try:
             options.register_custom_ops_library(str(path))
         except Exception as error:  # the runtime's exceptions have no other common base
-            raise SetupError(f"onnxruntime {onnxruntime.__version__} cannot load {path}: {error}") from error
+            raise SetupError(f"{version()} cannot load {path}: {error}") from error
     chosen = _providers(providers)
     with path_or_bytes(model) as source:
         try:
             return onnxruntime.InferenceSession(source, options, providers=chosen)
         except Exception as error:  # as above
             name = f"{source}: " if isinstance(source, str) else ""
-            raise _model_error(f"{name}onnxruntime {onnxruntime.__version__} cannot load the model", error) from error
+            raise _model_error(f"{name}{version()} cannot load the model", error) from error
 
 
 def load(model: ModelSource, *, library: bool = True, **options: Any) -> "OrtRunner":
@@ -119,13 +128,15 @@ class OrtRunner:
         }
         self.outputs: Sequence[str] = [output.name for output in session.get_outputs()]
         self.metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
-        self.description = f"onnxruntime {onnxruntime.__version__}"
+        self.description = version()
         self.library = library
         self._run_options = onnxruntime.RunOptions()
         self._run_options.log_severity_level = _FATAL_ONLY
 
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """See Runner.run."""
+        if not outputs:  # the runtime would take that for all
+            return []
         try:
             results: list[Any] = self.session.run(list(outputs), dict(feeds), self._run_options)
         except Exception as error:  # as above

@@ -4,13 +4,15 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nmtool.checks.finding import Finding, Severity, not_checked
 from nmtool.errors import ModelError, SetupError, UsageError
 
 if TYPE_CHECKING:
     from nmtool.checks.subject import Subject
+
+Status: TypeAlias = "Severity | Literal['passed']"
 
 _FOLDER = "nmtool.checks.rules"
 
@@ -47,8 +49,8 @@ class Outcome:
     findings: tuple[Finding, ...]
 
     @property
-    def status(self) -> str:
-        """error, warning, not checked (nothing of it could be), or passed."""
+    def status(self) -> Status:
+        """The worst of the findings; not checked only where nothing else was found either."""
         severities = {finding.severity for finding in self.findings}
         for severity in (Severity.ERROR, Severity.WARNING):
             if severity in severities:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-import onnx
 import onnx_ir as ir
 
 from nmtool import backends, provenance
@@ -51,7 +50,7 @@ class Request:
     """
 
     model: Source
-    against: Source | None = None
+    against: "Source | None" = None
     data: DataSource | None = None
     data_options: DataOptions = field(default_factory=DataOptions)
     noise: NoiseModel | None = None
@@ -71,6 +70,7 @@ class Subject:
     Attributes:
         request: what to check.
         proto: the model's message, without its external data.
+        folder: what external data is relative to.
     """
 
     def __init__(self, request: Request) -> None:
@@ -80,7 +80,7 @@ class Subject:
             ModelError: it is not an ONNX model at all.
         """
         self.request = request
-        self.proto, self._folder = read(request.model)
+        self.proto, self.folder = read(request.model)
         self._runners: dict[tuple[str, Variant], NoisyRunner] = {}
 
     @cached_property
@@ -110,11 +110,6 @@ class Subject:
         return inject(self.model, noise=request.noise, seed=request.seed, **request.placement).model
 
     @cached_property
-    def original(self) -> onnx.ModelProto | None:
-        """The message of the original, without its external data."""
-        return None if self.request.against is None else read(self.request.against)[0]
-
-    @cached_property
     def data(self) -> Dataset | None:
         """The samples of the request."""
         if self.request.data is None:
@@ -139,7 +134,8 @@ class Subject:
         """
         key = (backend, variant)
         if key not in self._runners:
-            options = {"custom_ops": self.request.custom_ops} if self.request.custom_ops else {}
+            own = self.request.custom_ops and backends.takes(backend, "custom_ops")
+            options = {"custom_ops": self.request.custom_ops} if own else {}
             self._runners[key] = NoisyRunner(backends.load(self._model_of(variant), backend, **options))
         return self._runners[key]
 

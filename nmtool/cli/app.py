@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from nmtool import errors
-from nmtool.cli import bake, calibrate_bn, clip, distill, doctor, inject, listing, run, strip, sweep
+from nmtool.cli import bake, calibrate_bn, check, clip, distill, doctor, explain, inject, listing, run, strip, sweep
 
 app = typer.Typer(
     name="nmtool",
@@ -35,6 +35,8 @@ _add("sweep", sweep.sweep, sweep.EXAMPLES)
 _add("clip", clip.clip, clip.EXAMPLES)
 _add("calibrate-bn", calibrate_bn.calibrate_bn, calibrate_bn.EXAMPLES)
 _add("distill", distill.distill, distill.EXAMPLES)
+_add("check", check.check, check.EXAMPLES)
+_add("explain", explain.explain, explain.EXAMPLES)
 _add("list", listing.list_, listing.EXAMPLES)
 _add("doctor", doctor.doctor, doctor.EXAMPLES)
 

@@ -22,21 +22,20 @@ def complete_path(incomplete: str) -> list[str]:
     return sorted(path for path in paths if path.startswith(incomplete.removeprefix("./")))
 
 
-@dataclass(frozen=True)
-class DataSource:
-    """Which data, and how it is prepared for the model."""
+_SOURCE = DataOption(
+    "--data",
+    "-i",
+    metavar="SOURCE",
+    show_default=False,
+    autocompletion=complete_path,
+    help=".npz or .npy file (arrays named like the model's inputs), folder of images, or module:function",
+)
 
-    data: Annotated[
-        str,
-        DataOption(
-            "--data",
-            "-i",
-            metavar="SOURCE",
-            show_default=False,
-            autocompletion=complete_path,
-            help=".npz or .npy file (arrays named like the model's inputs), folder of images, or module:function",
-        ),
-    ]
+
+@dataclass(frozen=True)
+class Preparation:
+    """How data is prepared for the model."""
+
     layout: Annotated[Literal["auto", "nchw", "nhwc"], DataOption(help="Axis order of the images in the data")] = "auto"
     data_scale: Annotated[
         float, DataOption(metavar="X", help="Inputs become (x * scale - mean) / std; 0.00392157 is 1/255")
@@ -75,6 +74,20 @@ class DataSource:
             limit=self.limit,
             **({} if self.batch_size is None else {"batch_size": self.batch_size}),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSource(Preparation):
+    """Which data, and how it is prepared."""
+
+    data: Annotated[str, _SOURCE]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionalData(Preparation):
+    """The same, for a command that works without data too."""
+
+    data: Annotated[str | None, _SOURCE] = None
 
 
 def numbers(option: str, text: str) -> tuple[float, ...]:

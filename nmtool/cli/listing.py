@@ -56,9 +56,10 @@ def _metrics() -> dict[str, str]:
 
 
 def _backends() -> dict[str, str]:
-    from nmtool.backends import BACKENDS
+    from nmtool.backends import availability, names
 
-    return dict(BACKENDS)
+    found = {name: availability(name) for name in names()}
+    return {name: state.version or f"absent: {state.reason} ({state.hint})" for name, state in found.items()}
 
 
 def _op(key: tuple[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 import functools
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,4 +12,13 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX file", show_d
 Output = Annotated[Path, Option("--output", "-o", metavar="FILE", help="ONNX file to write", show_default=False)]
 Force = Annotated[bool, Option("--force", help="Overwrite output files that exist")]
 Trial = Annotated[int, Option("--trial", "-t", metavar="N", help="Which noise sample; the same trial, the same noise")]
+CustomOps = Annotated[
+    list[Path] | None,
+    Option("--custom-ops", metavar="FILE", help="Your own operator library for ONNX Runtime; repeatable"),
+]
 Scale = Annotated[float, Option(metavar="X", help="Factor on every standard deviation; 0 is the clean model")]
+
+
+def backend_options(custom_ops: list[Path] | None) -> dict[str, Any]:
+    """Options for a backend: only those that are given, since few backends take them."""
+    return {"custom_ops": custom_ops} if custom_ops else {}

@@ -19,9 +19,9 @@ EXAMPLES = examples(
 
 
 def _backends() -> list[str]:
-    from nmtool.backends import BACKENDS
+    from nmtool.backends import names
 
-    return list(BACKENDS)
+    return names()
 
 
 @command
@@ -35,6 +35,7 @@ def run(
         str,
         Option(metavar="NAME", help="What runs the model; `nmtool list backends` has all", autocompletion=_backends),
     ] = "onnxruntime",
+    custom_ops: options.CustomOps = None,
     outputs: Annotated[
         list[str] | None,
         Option("--outputs", metavar="NAME", help="Only these outputs of the model; repeatable", show_default="all"),
@@ -59,6 +60,7 @@ def run(
         backend=backend,
         outputs=outputs or None,
         data_options=data.options(),
+        **options.backend_options(custom_ops),
     )
     if output is not None:
         with written_whole(output) as staged, staged.open("wb") as file:

@@ -35,6 +35,22 @@ def noise_model(name: str, parameters: Mapping[str, Any]) -> NoiseModel:
     return model(**parameters)
 
 
+def resolved(noise: str | NoiseModel, eta: float, relative_to: str | None) -> NoiseModel:
+    """A noise model from what a verb is given.
+
+    Args:
+        noise: a noise model, which is taken as it is, or the name of one.
+        eta: its strength, for a name.
+        relative_to: what eta is relative to, for a name; None: the model's default.
+
+    Raises:
+        UsageError: see `noise_model`.
+    """
+    if not isinstance(noise, str):
+        return noise
+    return noise_model(noise, {"eta": eta} | ({} if relative_to is None else {"relative_to": relative_to}))
+
+
 def at_strength_one(noise: str | NoiseModel, relative_to: str | None) -> NoiseModel:
     """The noise for verbs that set its strength by the scale: eta 1.
 
@@ -45,6 +61,4 @@ def at_strength_one(noise: str | NoiseModel, relative_to: str | None) -> NoiseMo
     Raises:
         UsageError: see `noise_model`.
     """
-    if not isinstance(noise, str):
-        return cast(NoiseModel, dataclasses.replace(cast(Any, noise), eta=1.0))
-    return noise_model(noise, {"eta": 1.0} | ({} if relative_to is None else {"relative_to": relative_to}))
+    return cast(NoiseModel, dataclasses.replace(cast(Any, resolved(noise, 1.0, relative_to)), eta=1.0))

@@ -1,40 +1,20 @@
 """The first node at which a converted model and its ONNX file part."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
-from onnx_ir.passes.common import InlinePass
 
-from nmtool import backends
+from nmtool import backends, bisection
+from nmtool.bisection import Divergence
 from nmtool.interpreter.convert import NAMES, convert
 from nmtool.interpreter.precision import widen
 from nmtool.model import ModelSource, load
-from nmtool.passes.constants import FLOATS
-from nmtool.passes.graphs import label
-from nmtool.passes.inference import Inference
+from nmtool.passes.expose import exposed, inlined
 from nmtool.training.arrays import set_state, to_numpy, to_tensors
-from nmtool.training.difference import difference, is_floating
 from nmtool.training.feeds import paired
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """A node whose output differs.
-
-    Attributes:
-        node: its label.
-        op_type: its operator.
-        difference: of its output, see `nmtool.training.difference.difference`.
-    """
-
-    node: str
-    op_type: str
-    difference: float
 
 
 def first_divergence(
@@ -44,9 +24,7 @@ def first_divergence(
     feeds: Mapping[str, NDArray[Any]],
     tolerance: float,
 ) -> Divergence | None:
-    """Compare torch and ONNX Runtime on the outputs of all nodes.
-
-    Nodes inside of If are not looked into: the If as a whole is what differs.
+    """Compare torch and ONNX Runtime on the outputs of nodes: see `nmtool.bisection`.
 
     Args:
         source: the clean model, which torch runs with the new weights.
@@ -56,38 +34,30 @@ def first_divergence(
         tolerance: the difference that is allowed.
 
     Returns:
-        The first in graph order, or None where no node differs.
+        Where the difference begins, or None where there is none.
 
     Raises:
-        ModelError: one of the two cannot run with all its values as outputs.
+        ModelError: one of the two cannot run with values inside as outputs.
     """
-    ours, theirs = _exposed(load(source)), _exposed(load(written))
-    module = convert(widen(ours)).eval()
-    set_state(module, module.meta[NAMES], weights)
-    names = [value.name or "" for value in ours.graph.outputs]
-    runner = backends.load(theirs, optimization="basic", library=False)
-    wide, exact = paired(runner, feeds)
-    with torch.no_grad():
-        results = module(*to_tensors(wide, wide))
-    have = dict(zip(names, results if isinstance(results, tuple) else (results,), strict=True))
-    want = dict(zip(names, runner.run(names, exact), strict=True))
-    for node in ours.graph:
-        for output in node.outputs:
-            if output.name in want and is_floating(want[output.name]):
-                size = difference(to_numpy(have[output.name]), want[output.name])
-                if size > tolerance:
-                    return Divergence(label(node), node.op_type, size)
-    return None
+    ours, theirs = inlined(load(source)), inlined(load(written))
 
+    def load_written(names: Sequence[str]) -> backends.Runner:
+        return backends.load(exposed(theirs, names), optimization="basic", library=False)
 
-def _exposed(model: ir.Model) -> ir.Model:
-    """The model, its functions inlined, with every floating-point value of the main graph as an output."""
-    if model.functions:
-        model = InlinePass()(model).model
-        model.functions.clear()
-    inference = Inference(model)
-    for node in model.graph:
-        for value in node.outputs:
-            if value.name and not value.is_graph_output() and inference.dtype(value) in (*FLOATS, None):
-                model.graph.outputs.append(value)
-    return model
+    wide, exact = paired(load_written(()), feeds)
+
+    def in_torch(names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+        model = exposed(ours, names)
+        outputs = [value.name or "" for value in model.graph.outputs]
+        module = convert(widen(model)).eval()
+        set_state(module, module.meta[NAMES], weights)
+        with torch.no_grad():
+            results = module(*to_tensors(wide, wide))
+        results = results if isinstance(results, tuple) else (results,)
+        return {name: to_numpy(result) for name, result in zip(outputs, results, strict=True) if name in names}
+
+    def in_onnxruntime(names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
+        return dict(zip(names, load_written(names).run(names, exact), strict=True))
+
+    outputs = [value.name or "" for value in ours.graph.outputs]
+    return bisection.first_divergence(ours, outputs, in_torch, in_onnxruntime, tolerance)

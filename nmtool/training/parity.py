@@ -7,28 +7,20 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import onnx
-import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from nmtool import backends
+from nmtool.difference import allowed_difference, difference, is_floating
 from nmtool.errors import CheckError, NmtoolError
 from nmtool.model import ModelSource
-from nmtool.passes.constants import FLOATS
-from nmtool.payloads import stored_arrays
 from nmtool.training.arrays import state, to_numpy, to_tensors
-from nmtool.training.difference import difference, is_floating
 from nmtool.training.divergence import first_divergence
 from nmtool.training.feeds import paired
 from nmtool.training.student import Student
 
 Module: TypeAlias = Callable[..., tuple[Tensor, ...]]
-
-TOLERANCE = 1e-4
-"""Largest difference of an output in float32, relative to its largest value: sums in another order."""
-COARSE_TOLERANCE = 2e-2
-"""The same in half precision, where weights were rounded, and of quantized models, where codes may round either way."""
 
 
 def gate(
@@ -92,7 +84,7 @@ def check_parity(
     real = [index for index, array in enumerate(want) if is_floating(array)]
     differences = {runner.outputs[k]: difference(have[k], want[k]) for k in real or range(len(want))}
     worst = max(differences, key=lambda name: differences[name])
-    allowed = _tolerance(written) if tolerance is None else tolerance
+    allowed = allowed_difference(onnx.load(written, load_external_data=False)) if tolerance is None else tolerance
     if differences[worst] > allowed:
         raise CheckError(
             f"the written model does not compute what torch does: output {worst!r} differs by "
@@ -113,14 +105,4 @@ def _culprit(
         found = first_divergence(source, weights, written, feeds, allowed)
     except NmtoolError as error:
         return f"unknown ({error.message})"
-    if found is None:
-        return "none, without noise"
-    return f"{found.node} ({found.op_type}, by {found.difference:.2g})"
-
-
-def _tolerance(written: Path) -> float:
-    model = onnx.load(written, load_external_data=False)
-    stored = {ir.DataType(tensor.data_type) for _, tensor in stored_arrays(model)}
-    half = stored & (FLOATS - {ir.DataType.FLOAT, ir.DataType.DOUBLE})
-    quantized = any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in model.graph.node)
-    return COARSE_TOLERANCE if half or quantized else TOLERANCE
+    return "none, without noise" if found is None else str(found)

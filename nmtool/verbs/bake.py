@@ -30,6 +30,10 @@ def bake(model: ModelSource, *, trial: int = 0, scale: float = 1.0) -> ir.Model:
     if not math.isfinite(scale) or scale < 0:
         raise UsageError(f"scale must be a finite number >= 0, not {scale}")
     noisy = load(model)
-    if provenance.read(noisy) is None:
+    record = provenance.read(noisy)
+    if record is None:
         raise ModelError("the model is not noisy: it has no record of an injection", hint="`nmtool inject` makes one")
-    return BakeNoise(trial, scale)(noisy).model
+    baked = BakeNoise(trial, scale)(noisy).model
+    facts = {"noise": record.noise, "seed": record.seed, "trial": trial, "scale": scale}
+    baked.metadata_props.update(provenance.weights("bake", source_sha256=record.source_sha256, **facts))
+    return baked

@@ -143,8 +143,9 @@ def calibrate_bn(
     recalibrate(student, _counted(tensors, total, progress), count(), eta, chosen)
     arrays = state(student.graph, student.names)
     values = {name: to_numpy(arrays[name]) for each in chosen for name in (each.mean, each.var)}
-    record = provenance.training(
+    record = provenance.weights(
         "calibrate-bn",
+        "torch",
         source_sha256=digest(model),
         data_sha256=dataset.digest(),
         seed=seed,

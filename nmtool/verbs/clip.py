@@ -12,9 +12,10 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from nmtool import provenance
 from nmtool.clipping import clipped, limits
 from nmtool.errors import ModelError, UsageError
-from nmtool.model import load
+from nmtool.model import digest, load
 from nmtool.noise.gaussian import Gaussian
 from nmtool.passes.constants import FLOATS
 from nmtool.passes.inject_noise import Channels, InjectNoise, require_clean
@@ -124,7 +125,8 @@ def clip(
     if not weights:
         reasons = sorted({f"{report.node}: {report.reason}" for report in reports})
         raise ModelError(f"nothing to clip: {'; '.join(reasons) or plan.report.why_nothing}")
-    return ClipReport(tuple(reports), reimport(model, weights, output, force=force).files)
+    record = provenance.weights("clip", source_sha256=digest(model), k=k, per_channel=per_channel)
+    return ClipReport(tuple(reports), reimport(model, weights, output, metadata=record, force=force).files)
 
 
 def _plan(model: Source, selection: Selection) -> InjectNoise:

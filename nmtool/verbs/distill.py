@@ -216,7 +216,7 @@ def distill(
                 weights,
                 output,
                 trained=session.trained(),
-                metadata=provenance.training("distill", **_facts(session)),
+                metadata=provenance.weights("distill", "torch", **_facts(session)),
                 verify=gate(session.student, source, session.sample()),
                 force=force,
             )

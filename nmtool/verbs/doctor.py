@@ -61,6 +61,7 @@ def doctor() -> Diagnosis:
             *_runtime(),
             *_library(),
             _noise(),
+            *_backends(),
             *_extras(),
         )
     )
@@ -129,11 +130,24 @@ def _noise() -> Check:
     return Check("noise", "ok", "library and standard operators agree in a session")
 
 
+def _backends() -> Iterator[Check]:
+    from nmtool.backends import availability, names
+
+    for name in names():
+        state = availability(name)
+        if state.version:
+            yield Check(f"backend {name}", "ok", state.version)
+        else:
+            yield Check(f"backend {name}", "optional", state.reason or "", state.hint)
+
+
 def _extras() -> Iterator[Check]:
-    """Every package of every extra for users that is not installed, from nmtool's own metadata."""
+    """Every package of every extra for users that is not installed and no backend, from nmtool's own metadata."""
+    from nmtool.backends import BACKENDS
+
     for requirement in importlib.metadata.requires("nmtool") or ():
         match = re.match(r"([\w.-]+).*extra == ['\"](\w+)['\"]", requirement)
-        if match is None or match[2] == "dev" or match[1] in ("nmtool", *RUNTIMES) or _version(match[1]):
+        if match is None or match[2] == "dev" or match[1] in ("nmtool", *RUNTIMES, *BACKENDS) or _version(match[1]):
             continue
         yield Check(match[1], "optional", f"not installed, part of [{match[2]}]", f"pip install 'nmtool[{match[2]}]'")
 

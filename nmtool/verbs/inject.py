@@ -12,7 +12,7 @@ import onnx_ir as ir
 from nmtool import provenance
 from nmtool.errors import ModelError, UsageError
 from nmtool.model import ModelSource, digest, load, save
-from nmtool.noise import noise_model
+from nmtool.noise import resolved
 from nmtool.noise.base import NoiseModel, parameters
 from nmtool.ops import EXACT_OPSET
 from nmtool.passes.inject_noise import InjectNoise, opset_of, require_clean
@@ -85,7 +85,7 @@ def inject(
         UsageError: a parameter is out of range, or a pattern matches nothing.
         ModelError: the model cannot be read or handled, is noisy already, or has nothing to make noisy.
     """
-    chosen = _noise(noise, eta, relative_to)
+    chosen = resolved(noise, eta, relative_to)
     if drawn not in ("run", "chip"):
         raise UsageError(f"drawn must be run or chip, not {drawn!r}")
     if fresh and drawn == "chip":
@@ -126,9 +126,3 @@ def inject(
     )
     provenance.write(result.model, record)
     return Injection(result.model, report)
-
-
-def _noise(noise: str | NoiseModel, eta: float, relative_to: str | None) -> NoiseModel:
-    if not isinstance(noise, str):
-        return noise
-    return noise_model(noise, {"eta": eta} | ({} if relative_to is None else {"relative_to": relative_to}))

@@ -39,12 +39,12 @@ def run(
         inputs: arrays by input name, one array for a model with one input, or any other data source.
         trial: which noise sample, modulo 2**32.
         scale: multiplies the noise; 0 is the clean model.
-        backend: a name of `nmtool.backends.BACKENDS`.
+        backend: one of `nmtool.backends.names()`.
         batch_size: samples per run; None: all in one run for arrays, 64 for other sources. A model with a fixed batch
             dimension runs with that one.
         outputs: names of the wanted outputs; None: all.
         data_options: how to read and prepare the data.
-        backend_options: of the backend, for onnxruntime those of `nmtool.session`.
+        backend_options: of the backend, for onnxruntime those of `nmtool.session`, such as `custom_ops`.
 
     Returns:
         The outputs by name, those of the batches joined along the first axis.

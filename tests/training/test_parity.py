@@ -18,7 +18,6 @@ from nmtool.reimport import reimport
 
 torch = pytest.importorskip("torch")
 from nmtool.training.arrays import state, to_numpy, to_tensors
-from nmtool.training.difference import difference
 from nmtool.training.parity import check_parity, gate
 from nmtool.training.student import Placement, Student
 
@@ -136,26 +135,6 @@ def test_real_models(name, size, tmp_path):
         reimport(source, corrupted, tmp_path / "no.onnx", verify=gate(student, source, feeds))
 
 
-@pytest.mark.parametrize(
-    ("have", "want", "expected"),
-    [
-        ([1.0, 2.0], [1.0, 2.5], 0.2),
-        ([1e-7, 0.0], [0.0, 0.0], 0.0),
-        ([1.0], [0.0], np.inf),
-        ([np.nan, np.inf, -np.inf], [np.nan, np.inf, -np.inf], 0.0),
-        ([np.nan, 1.0], [1.0, 1.0], np.inf),
-        ([np.inf], [-np.inf], np.inf),
-        ([1.0], [np.inf], np.inf),
-        ([], [], 0.0),
-        ([1.0, 1.0], [1.0], np.inf),
-        ([1, 2, 3, 4], [1, 2, 3, 5], 0.25),
-        ([True], [True], 0.0),
-    ],
-)
-def test_difference(have, want, expected):
-    assert difference(np.array(have), np.array(want)) == pytest.approx(expected)
-
-
 def test_bfloat16_in_and_out():
     import ml_dtypes
 
@@ -163,4 +142,3 @@ def test_bfloat16_in_and_out():
     (tensor,) = to_tensors({"x": array}, ["x"])
     assert tensor.dtype == torch.bfloat16
     np.testing.assert_array_equal(to_numpy(tensor), array.astype(np.float32))
-    assert difference(array, array) == 0

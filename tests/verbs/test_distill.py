@@ -61,7 +61,7 @@ def test_noise_tolerance_improves_and_only_values_change(start, workspace):
 
 def test_the_file_says_how_it_came_about(start):
     result = start()
-    (entry,) = [entry for entry in onnx.load("robust.onnx").metadata_props if entry.key == "nmtool.training"]
+    (entry,) = [entry for entry in onnx.load("robust.onnx").metadata_props if entry.key == "nmtool.weights"]
     record = json.loads(entry.value)
     assert record["verb"] == "distill"
     assert record["settings"]["noise"] == {"model": "gaussian", "eta": ETA, "relative_to": "range"}

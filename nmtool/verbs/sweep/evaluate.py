@@ -30,7 +30,7 @@ class Measurement:
         metric: name of the metric.
         output: the output it judges; None: the model's first.
         redraw: "set": one draw per trial for the whole data set, as a chip has it; "batch": a draw for every batch.
-        backend: a name of `nmtool.backends.BACKENDS`.
+        backend: one of `nmtool.backends.names()`.
         backend_options: of the backend.
     """
 

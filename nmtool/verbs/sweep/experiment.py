@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+from nmtool import backends
 from nmtool.data import DataOptions, DataSource
 from nmtool.errors import UsageError
 from nmtool.metrics import find
@@ -68,7 +69,7 @@ def sweep(
             evaluated again: this is how an interrupted sweep goes on, and how trials and levels are added.
         jobs: worker processes. With more than one, data and metric functions must be importable.
         threads: threads of all workers together; None: one per core.
-        backend: a name of `nmtool.backends.BACKENDS`.
+        backend: one of `nmtool.backends.names()`.
         data_options: how to read and prepare the data.
         progress: called after every evaluation.
         injection: further options of `nmtool.inject` for plain models, such as {"skip_last": 1}.
@@ -86,7 +87,7 @@ def sweep(
     if not isinstance(noise, str):
         noise = cast(NoiseModel, dataclasses.replace(cast(Any, noise), eta=1.0))
     per_worker = threads if jobs == 1 else max(1, (threads or os.cpu_count() or 1) // jobs)
-    if backend == "onnxruntime":
+    if backends.takes(backend, "threads"):
         backend_options["threads"] = per_worker
     measurement = Measurement(data, data_options or DataOptions(), metric, output, redraw, backend, backend_options)
     with TemporaryDirectory(prefix="nmtool-") as folder, Store(Path(results) if results else None) as store:

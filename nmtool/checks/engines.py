@@ -1,0 +1,112 @@
+"""Which backends take part in a check, and what they are compared with."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import onnx_ir as ir
+
+from nmtool import backends
+from nmtool.backends import Array
+from nmtool.checks.effort import effort
+from nmtool.checks.finding import Finding, not_checked
+from nmtool.checks.subject import Subject
+from nmtool.errors import ModelError
+from nmtool.model import ModelSource, initializer_tensors
+from nmtool.verbs.noisy import NoisyRunner
+
+Loader: TypeAlias = Callable[[ModelSource], NoisyRunner]
+
+_MOST_MACS, _MOST_STEPS, _MOST_DRAWS = 2e9, 1e6, 1e7
+"""Multiply-accumulates, steps of Python, and random numbers that the reference evaluator does in a few seconds."""
+
+
+def present(subject: Subject) -> list[str]:
+    """The backends that take part: those of the request, or all, as far as they are installed."""
+    return [name for name in _wanted(subject) if backends.availability(name).version is not None]
+
+
+def absent(subject: Subject) -> Iterator[Finding]:
+    """The backends that would take part if they were installed."""
+    for name in _wanted(subject):
+        found = backends.availability(name)
+        if found.version is None:
+            yield not_checked(f"{name}: {found.reason}", found.hint or "", backend=name)
+
+
+def loader(subject: Subject, backend: str, **options: Any) -> Loader:
+    """Loads models on a backend as the subject's own are, but without keeping them.
+
+    Args:
+        subject: has the operator libraries of the user's.
+        backend: name of the backend.
+        options: of the backend's own `load`.
+    """
+    if subject.request.custom_ops and backends.takes(backend, "custom_ops"):
+        options["custom_ops"] = subject.request.custom_ops
+    return lambda model: NoisyRunner(backends.load(model, backend, **options))
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """What is right.
+
+    Attributes:
+        name: name and version of the runtime.
+        reason: why it is not onnx's reference evaluator; "" where it is.
+        load: loads other models on it.
+        expected: all outputs for the subject's feeds by name, at trial 0 and scale 1.
+    """
+
+    name: str
+    reason: str
+    load: Loader
+    expected: Mapping[str, Array]
+
+
+def oracle(subject: Subject, variant: Literal["clean", "noisy"]) -> Oracle:
+    """The reference evaluator of onnx or, where that is too slow or fails, ONNX Runtime without any optimizations.
+
+    Without the operator library too, so that noise comes from standard operators.
+
+    Raises:
+        ModelError: neither runs the model, or there is no such variant.
+    """
+    model = subject.clean if variant == "clean" else subject.noisy
+    if model is None:
+        raise ModelError("the model has no noise", hint="inject some with --eta")
+    reason = _too_much(subject) or (_too_many_draws(model) if variant == "noisy" else "")
+    if not reason:
+        try:
+            return _run(lambda model: NoisyRunner(backends.load(model, "reference")), model, subject.feeds, "")
+        except ModelError as error:
+            reason = error.message.splitlines()[0]
+    plain = loader(subject, "onnxruntime", optimization="none", library=False)
+    return _run(plain, model, subject.feeds, reason)
+
+
+def _run(load: Loader, model: ir.Model, feeds: Mapping[str, Array], reason: str) -> Oracle:
+    runner = load(model)
+    names = runner.runner.outputs
+    results = runner.run(names, feeds, trial=0, scale=1.0)
+    name = runner.runner.description + (" without optimizations" if reason else "")
+    return Oracle(name, reason, load, dict(zip(names, results, strict=True)))
+
+
+def _too_much(subject: Subject) -> str:
+    """Why the reference evaluator would take too long, or ""."""
+    needed = effort(subject.clean, {name: array.shape for name, array in subject.feeds.items()})
+    if needed.macs > _MOST_MACS:
+        return f"{needed.macs:.2g} multiply-accumulates are too many for the reference evaluator"
+    if needed.steps > _MOST_STEPS:
+        return f"{needed.steps:.2g} elements of {needed.slowest} are too many for the reference evaluator"
+    return ""
+
+
+def _too_many_draws(model: ir.Model) -> str:
+    draws = sum(tensor.size for tensor in initializer_tensors(model))
+    return f"noise of {draws:.2g} weights is too much for the reference evaluator" if draws > _MOST_DRAWS else ""
+
+
+def _wanted(subject: Subject) -> list[str]:
+    return list(backends.names() if subject.request.backends is None else subject.request.backends)

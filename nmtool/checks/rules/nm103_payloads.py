@@ -1,0 +1,72 @@
+"""Only weights have other values than in the original, and a record says why.
+
+Training and baking change floating-point arrays. Integers (shapes, axes, indices, codes) never change. A model that
+claims the original as the source of its noise has the original's values; others that differ carry a record of what
+made them, written by distill or calibrate-bn.
+
+The arrays that changed are listed with the norms of their values and of the difference.
+
+To fix: repeat the step that made the model from the original. A model of another tool, or one chip made by `nmtool
+bake`, has no record: look at the list of what changed.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from nmtool import provenance
+from nmtool.checks.finding import Finding, error, note, warning
+from nmtool.checks.structure import pair
+from nmtool.checks.subject import Subject
+from nmtool.model import digest
+from nmtool.passes.constants import FLOATS
+
+_FIX = "repeat the step that made the model from the original"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Compare the values of all arrays."""
+    both = pair(subject)
+    against = subject.request.against
+    if both is None or against is None:
+        return
+    changed: list[dict[str, Any]] = []
+    for name, tensor, source in both.arrays:
+        if (tensor.data_type, tensor.dims) != (source.data_type, source.dims):
+            continue  # NM102
+        ours, original = _values(tensor, both.folder), _values(source, both.original_folder)
+        if ours.tobytes() == original.tobytes():
+            continue
+        if tensor.data_type not in FLOATS:
+            yield error(f"array {name!r}, of integers or the like, has other values than in the original", _FIX)
+        else:
+            changed.append({"array": name, "norm": _norm(original), "change": _norm(ours - original)})
+    if not changed:
+        yield note(f"all {len(both.arrays)} arrays have the values of the original")
+        return
+    yield note(_listed(changed), changed=changed)
+    names = ", ".join(each["array"] for each in changed[:3]) + (", …" if len(changed) > 3 else "")
+    if subject.record is not None and subject.record.source_sha256 == digest(against):
+        yield error(f"values differ from the original that the noise was put on: {names}", _FIX)
+    elif provenance.read_weights(subject.model) is None:
+        yield warning(f"values differ from the original, and no record says why: {names}", _FIX)
+
+
+def _listed(changed: list[dict[str, Any]]) -> str:
+    largest = max(changed, key=lambda each: each["change"] / (each["norm"] or 1))
+    share = largest["change"] / (largest["norm"] or 1)
+    return f"{len(changed)} arrays have other values; most has {largest['array']!r}, by {share:.2g} of its norm"
+
+
+def _values(tensor: onnx.TensorProto, folder: Path) -> NDArray[Any]:
+    values = np.asarray(ir.serde.deserialize_tensor(tensor, str(folder)).numpy())
+    return values.astype(np.float64) if tensor.data_type in FLOATS else values
+
+
+def _norm(values: NDArray[Any]) -> float:
+    return float(np.linalg.norm(values.reshape(-1)))

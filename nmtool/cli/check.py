@@ -1,0 +1,105 @@
+"""`nmtool check`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nmtool.cli import options
+from nmtool.cli.command import command, examples
+from nmtool.cli.data_options import DataOption, OptionalData
+from nmtool.cli.noise_options import NoiseOptions
+from nmtool.cli.options import Option
+from nmtool.cli.output import Output, refuse_overwriting, table
+from nmtool.cli.progress import progress
+from nmtool.errors import EXIT_CHECK_FAILED
+
+if TYPE_CHECKING:
+    from nmtool.checks.report import Report
+
+EXAMPLES = examples(
+    "nmtool check noisy.onnx --against digits.onnx --data digits.npz",
+    "nmtool check digits.onnx --data digits.npz --eta 0.02 --gate 'top1>=0.9@eta=0.02' --select NM4",
+    "nmtool check digits.onnx --select NM0 --ignore NM002 --junit check.xml --json",
+)
+
+
+@command
+def check(
+    out: Output,
+    model: options.Model,
+    data: OptionalData,
+    noise: NoiseOptions,
+    labels: Annotated[
+        str | None, DataOption(metavar="NAME", show_default="labels, label or y", help="Name of the array of labels")
+    ] = None,
+    against: Annotated[Path | None, Option(metavar="FILE", help="The original that the model was made from")] = None,
+    eta: Annotated[
+        float | None, Option(metavar="X", help="Strength of the noise that a model without noise is checked with")
+    ] = None,
+    gate: Annotated[
+        list[str] | None,
+        Option(metavar="CONDITION", help="Such as 'top1>=0.90@eta=0.05', shown with confidence 1 - alpha; repeatable"),
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        Option(metavar="NAME", help="Check on this backend; repeatable", show_default="all that are installed"),
+    ] = None,
+    custom_ops: Annotated[
+        list[Path] | None, Option(metavar="FILE", help="Library of custom operators for ONNX Runtime; repeatable")
+    ] = None,
+    select: Annotated[
+        list[str] | None, Option(metavar="CODE", help="Only rules whose code begins so, as NM3; repeatable")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, Option(metavar="CODE", help="Without rules whose code begins so; repeatable")
+    ] = None,
+    trials: Annotated[int, Option(metavar="N", help="Noise samples of statistical rules")] = 200,
+    max_trials: Annotated[int, Option(metavar="N", help="Noise samples after which an undecided gate fails")] = 100,
+    alpha: Annotated[float, Option(metavar="P", help="Chance of a false alarm of a statistical rule")] = 0.01,
+    strict: Annotated[bool, Option("--strict", help="Warnings fail the check too")] = False,
+    junit: Annotated[Path | None, Option(metavar="FILE", help="Write the result as JUnit XML")] = None,
+    force: options.Force = False,
+) -> None:
+    """Check that a model is fit to ship, on every runtime that is installed."""
+    import nmtool
+
+    refuse_overwriting([junit], force)
+    with progress(out, "check") as show:
+        report = nmtool.check(
+            model,
+            against=against,
+            data=data.data,
+            eta=eta,
+            noise=noise.model(eta=1.0 if eta is None else eta),
+            placement=noise.placement(),
+            gates=gate or (),
+            backends=backend,
+            custom_ops=custom_ops or (),
+            select=select or (),
+            ignore=ignore or (),
+            trials=trials,
+            max_trials=max_trials,
+            alpha=alpha,
+            seed=noise.seed,
+            data_options=data.options(labels),
+            progress=show,
+        )
+    out.result(report.to_json(), lambda: _print(report))
+    if junit:
+        report.write_junit(junit)
+        out.note(f"wrote: {junit}")
+    if not report.passed or (strict and report.count("warning")):
+        raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+def _print(report: "Report") -> None:
+    """All findings, worst first, then the rules that found nothing."""
+    rows = [(str(finding.severity), outcome.code, finding.message) for outcome, finding in report.findings]
+    silent = [outcome for outcome in report.outcomes if not outcome.findings]
+    table(("", "rule", "finding"), [*rows, *(("passed", outcome.code, outcome.title.lower()) for outcome in silent)])
+    fixes = dict.fromkeys((outcome.code, finding.fix) for outcome, finding in report.findings if finding.fix)
+    for code, fix in fixes:
+        print(f"{code}: {fix}")
+    statuses = ("passed", "warning", "error", "not checked")
+    print(", ".join(f"{count} {status}" for status in statuses if (count := report.count(status))))
