@@ -125,7 +125,9 @@ def two_sample_test(first: Float64, second: Float64, rounds: int, seed: int) -> 
 def spread_out(values: Float64, most: int) -> Float64:
     """At most `most` of the columns, evenly spread over all."""
     count = values.shape[1]
-    return values[:, np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))]
+    columns = np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
+    chosen: Float64 = values[:, columns]
+    return chosen
 
 
 def _moments(pooled: Float64, labels: NDArray[np.bool_]) -> tuple[Float64, Float64]:
@@ -153,4 +155,5 @@ def _distances(pooled: Float64, labels: NDArray[np.bool_]) -> Float64:
         order = np.argsort(column, kind="stable")
         ends = np.append(np.diff(column[order]) > 0, True)  # equal values step together
         total += np.abs(np.cumsum(steps[:, order], axis=1)[:, ends]).max(axis=1)
-    return total / pooled.shape[1]
+    total /= pooled.shape[1]
+    return total

@@ -3,4 +3,4 @@
 NM0 the file, NM1 its structure, NM2 its behaviour, NM3 its noise, NM4 its accuracy, NM5 its cost.
 """
 
-RULES = ("nm001_valid",)
+RULES = ("nm001_valid", "nm301_parameters", "nm302_streams", "nm303_sigma")
