@@ -149,11 +149,13 @@ def _moments(pooled: Float64, labels: NDArray[np.bool_]) -> tuple[Float64, Float
 def _distances(pooled: Float64, labels: NDArray[np.bool_]) -> Float64:
     """For each labelling, the distance of Kolmogorov and Smirnov, mean over coordinates."""
     size, count = int(labels[0].sum()), len(pooled)
-    steps = np.where(labels, np.float32(1 / size), np.float32(-1 / (count - size)))
+    steps = np.where(labels.T, np.float32(1 / size), np.float32(-1 / (count - size)))
     total: Float64 = np.zeros(len(labels))
     for column in pooled.T:
         order = np.argsort(column, kind="stable")
+        walk = np.cumsum(steps[order], axis=0)
         ends = np.append(np.diff(column[order]) > 0, True)  # equal values step together
-        total += np.abs(np.cumsum(steps[:, order], axis=1)[:, ends]).max(axis=1)
+        walk = walk if ends.all() else walk[ends]
+        total += np.maximum(walk.max(axis=0), -walk.min(axis=0))
     total /= pooled.shape[1]
     return total

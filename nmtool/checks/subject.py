@@ -134,12 +134,16 @@ class Subject:
 
     @cached_property
     def feeds(self) -> Mapping[str, Array]:
-        """A few samples, real ones where there are any: as many as the model's batch, or SAMPLES where that is open."""
+        """A few samples: what backends are compared on."""
+        return self.samples(SAMPLES)
+
+    def samples(self, count: int) -> Mapping[str, Array]:
+        """So many samples, real ones where there are any; as many as the model's batch where that is not open."""
         if self.data is None:
-            return random_inputs(self.clean, batch=SAMPLES, seed=self.request.seed)
+            return random_inputs(self.clean, batch=count, seed=self.request.seed)
         if self.data.fixed:
             return next(iter(self.data)).feeds
-        return self.data.take(range(min(SAMPLES, self.data.count))).feeds
+        return self.data.take(range(min(count, self.data.count))).feeds
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Report to the caller of the check."""

@@ -76,3 +76,17 @@ def test_each_statistic_finds_its_own_difference(change, statistic):
     if statistic == "variance":
         assert result.sigma_ratio == pytest.approx(1.5, rel=0.1)
         assert result.resolution == pytest.approx(np.sqrt(4 / 800) / 2, rel=0.5)
+
+
+def test_5_percent_of_sigma_are_found_in_40_outputs_and_200_trials():
+    """The power is stated as 90 %: of 100 tests at alpha 0.01 over three statistics, binomial(100, 0.9) are right."""
+    generator = np.random.default_rng(11)
+    found, resolutions = 0, []
+    for seed in range(100):
+        first, second = generator.standard_normal((200, 40)), 1.05 * generator.standard_normal((200, 40))
+        result = two_sample_test(first, second, rounds=599, seed=seed)
+        found += min(holm(list(result.p_values.values()))) <= 0.01
+        resolutions.append(result.resolution)
+    assert found >= stats.binom.ppf(0.001, 100, 0.9)
+    detectable = (stats.norm.isf(0.01 / 3 / 2) + stats.norm.ppf(0.9)) * np.mean(resolutions)
+    assert detectable == pytest.approx(0.05, rel=0.1)

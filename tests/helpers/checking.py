@@ -72,3 +72,12 @@ def record(proto: onnx.ModelProto, **fields: Any) -> onnx.ModelProto:
     noise = {**old.noise, **fields.pop("noise", {})}
     provenance.write(edited, provenance.Provenance(**{**vars(old), **fields, "noise": noise}))
     return ir.to_proto(edited)
+
+
+def louder(function: onnx.FunctionProto) -> None:
+    """Give the body of GaussianNoise 5 % more sigma."""
+    multiply = next(node for node in function.node if "sigma" in node.output)
+    multiply.output[0] = "small"
+    at = list(function.node).index(multiply)
+    function.node.insert(at + 1, onnx.helper.make_node("Mul", ["small", "factor"], ["sigma"]))
+    function.node.insert(0, onnx.helper.make_node("Constant", [], ["factor"], value_float=1.05))

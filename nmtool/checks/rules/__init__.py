@@ -3,4 +3,20 @@
 NM0 the file, NM1 its structure, NM2 its behaviour, NM3 its noise, NM4 its accuracy, NM5 its cost.
 """
 
-RULES = ("nm001_valid", "nm301_parameters", "nm302_streams", "nm303_sigma")
+RULES = (
+    "nm001_valid",
+    "nm002_loads",
+    "nm003_external_data",
+    "nm004_domains",
+    "nm005_bodies",
+    "nm006_finite_weights",
+    "nm007_size",
+    "nm101_interface",
+    "nm102_graph",
+    "nm103_payloads",
+    "nm104_provenance",
+    "nm301_parameters",
+    "nm302_streams",
+    "nm303_sigma",
+    "nm305_distribution",
+)
