@@ -19,4 +19,5 @@ RULES = (
     "nm302_streams",
     "nm303_sigma",
     "nm305_distribution",
+    "nm401_gate",
 )
