@@ -102,7 +102,11 @@ def take_apart(model: ir.Model, node: ir.Node) -> Composite:
     """
     function = model.functions.get((DOMAIN, node.op_type, ""))
     stock = function.graph[-1] if function is not None and len(function) else None
-    if function is None or stock is None or ("", stock.op_type) not in ANALOG_OPS:
+    operand = None
+    if stock is not None:
+        operands = enumerate(stock.inputs)
+        operand = next((k for k, value in operands if value is not None and value.producer() is not None), None)
+    if function is None or stock is None or operand is None or ("", stock.op_type) not in ANALOG_OPS:
         raise ModelError(
             f"node {label(node)!r} is a {DOMAIN}::{node.op_type}, which the model does not define as nmtool does",
             hint="another tool removed or changed the functions: inject the source model again",
@@ -120,7 +124,6 @@ def take_apart(model: ir.Model, node: ir.Node) -> Composite:
         if body.domain == DOMAIN
     )
     end = len(function.inputs) - optional
-    operand = next(k for k, value in enumerate(stock.inputs) if value is not None and value.producer() is not None)
     return Composite(
         stock.op_type,
         operand,

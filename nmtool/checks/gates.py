@@ -1,5 +1,6 @@
 """Conditions on a metric under noise, such as `top1>=0.90@eta=0.05`."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -40,8 +41,10 @@ def parse(text: str) -> Gate:
     try:
         if match is None:
             raise ValueError
-        eta = match["eta"]
+        eta, bound = None if match["eta"] is None else float(match["eta"]), float(match["bound"])
+        if not math.isfinite(bound) or (eta is not None and not 0 <= eta < math.inf):
+            raise ValueError
         relation: Literal[">=", "<="] = ">=" if match["relation"] == ">=" else "<="
-        return Gate(match["metric"], relation, float(match["bound"]), None if eta is None else float(eta))
+        return Gate(match["metric"], relation, bound, eta)
     except ValueError:
         raise UsageError(f"not a gate: {text!r}", hint="write METRIC>=BOUND@eta=X, as top1>=0.90@eta=0.05") from None

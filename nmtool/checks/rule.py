@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nmtool.checks.finding import Finding, Severity, not_checked
-from nmtool.errors import ModelError, SetupError, UsageError
+from nmtool.errors import ModelError, SetupError
 
 if TYPE_CHECKING:
     from nmtool.checks.subject import Subject
@@ -75,7 +75,7 @@ def apply(rule: Rule, subject: "Subject") -> Outcome:
     findings: list[Finding] = []
     try:
         findings.extend(rule.check(subject))
-    except (ModelError, UsageError, SetupError) as failure:
+    except (ModelError, SetupError) as failure:
         findings.append(not_checked(failure.message, failure.hint or ""))
     order = list(Severity)
     return Outcome(rule.code, rule.title, tuple(sorted(findings, key=lambda finding: order.index(finding.severity))))

@@ -1,7 +1,7 @@
 """What is checked: the model and everything that rules derive from it, each once and when it is asked for."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -11,6 +11,7 @@ import onnx_ir as ir
 from nmtool import backends, provenance
 from nmtool.backends import Array
 from nmtool.backends.ports import ports
+from nmtool.checks.declared import Declared, declare
 from nmtool.checks.gates import Gate
 from nmtool.checks.inputs import made_up
 from nmtool.data import DataOptions, Dataset, DataSource
@@ -47,6 +48,7 @@ class Request:
         max_trials: noise samples after which a gate that is not decided fails.
         alpha: chance of a false alarm of each statistical rule, and one minus the confidence of gates.
         seed: of random inputs, and of the noise that is injected.
+        progress: called by rules that take long, with what they do, how much is done and how much there is.
     """
 
     model: Source
@@ -62,6 +64,7 @@ class Request:
     max_trials: int = 100
     alpha: float = 0.01
     seed: int = 0
+    progress: Callable[[str, int, int], None] | None = None
 
 
 class Subject:
@@ -109,6 +112,19 @@ class Subject:
             return None
         return inject(self.model, noise=request.noise, seed=request.seed, **request.placement).model
 
+    @property
+    def made_noisy(self) -> tuple[ir.Model, provenance.Provenance]:
+        """The model with noise, and how it was made; ModelError where there is none."""
+        record = None if self.noisy is None else provenance.read(self.noisy)
+        if self.noisy is None or record is None:
+            raise ModelError("the model has no noise", hint="inject some with --eta")
+        return self.noisy, record
+
+    @cached_property
+    def declared(self) -> Declared:
+        """The noise that the model declares; ModelError where that cannot be told."""
+        return declare(*self.made_noisy)
+
     @cached_property
     def outputs(self) -> list[str]:
         """Names of the outputs that are tensors: neither sequences nor maps; ModelError where none is."""
@@ -126,12 +142,25 @@ class Subject:
 
     @cached_property
     def feeds(self) -> Mapping[str, Array]:
-        """A few samples, real ones where there are any: as many as the model's batch, or SAMPLES where that is open."""
+        """A few samples: what backends are compared on."""
+        return self.samples(SAMPLES)
+
+    def samples(self, count: int) -> Mapping[str, Array]:
+        """So many samples, real ones where there are any; as many as the model's batch where that is not open."""
         if self.data is None:
+<<<<<<< HEAD
             return made_up(self.clean, self._run, batch=SAMPLES, seed=self.request.seed)
+=======
+            return random_inputs(self.clean, batch=count, seed=self.request.seed)
+>>>>>>> checks-noise
         if self.data.fixed:
             return next(iter(self.data)).feeds
-        return self.data.take(range(min(SAMPLES, self.data.count))).feeds
+        return self.data.take(range(min(count, self.data.count))).feeds
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Report to the caller of the check."""
+        if self.request.progress is not None:
+            self.request.progress(what, done, total)
 
     def _run(self, feeds: Mapping[str, Array]) -> object:
         return self.on("onnxruntime", "clean").run(self.outputs, feeds, trial=0, scale=1.0)
@@ -155,6 +184,4 @@ class Subject:
             return self.request.model
         if variant == "clean":
             return self.clean
-        if self.noisy is None:
-            raise ModelError("the model has no noise", hint="inject some with --eta")
-        return self.noisy
+        return self.made_noisy[0]

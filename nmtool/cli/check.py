@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmtool.atomic import written_whole
 from nmtool.cli import options
 from nmtool.cli.command import command, examples
 from nmtool.cli.data_options import DataOption, OptionalData
@@ -12,7 +13,7 @@ from nmtool.cli.noise_options import NoiseOptions
 from nmtool.cli.options import Option
 from nmtool.cli.output import Output, refuse_overwriting, table
 from nmtool.cli.progress import progress
-from nmtool.errors import EXIT_CHECK_FAILED
+from nmtool.errors import EXIT_CHECK_FAILED, UsageError
 
 if TYPE_CHECKING:
     from nmtool.checks.report import Report
@@ -30,6 +31,10 @@ def check(
     model: options.Model,
     data: OptionalData,
     noise: NoiseOptions,
+    document: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="With --json: write the document here", show_default=False),
+    ] = None,
     labels: Annotated[
         str | None, DataOption(metavar="NAME", show_default="labels, label or y", help="Name of the array of labels")
     ] = None,
@@ -64,7 +69,9 @@ def check(
     """Check that a model is fit to ship, on every runtime that is installed."""
     import nmtool
 
-    refuse_overwriting([junit], force)
+    if document is not None and not out.as_json:
+        raise UsageError(f"one model at a time: what is {document}?", hint="--against compares with another model")
+    refuse_overwriting([document, junit], force)
     with progress(out, "check") as show:
         report = nmtool.check(
             model,
@@ -85,7 +92,13 @@ def check(
             data_options=data.options(labels),
             progress=show,
         )
-    out.result(report.to_json(), lambda: _print(report))
+    if document is None:
+        out.result(report.to_json(), lambda: _print(report))
+    else:
+        with written_whole(document) as staged:
+            staged.write_text(out.text_of(report.to_json()) + "\n")
+        out.note(f"wrote: {document}")
+        _print(report)
     if junit:
         report.write_junit(junit)
         out.note(f"wrote: {junit}")

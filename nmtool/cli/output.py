@@ -30,13 +30,17 @@ class Output:
 
     def result(self, document: Mapping[str, Any], text: Callable[[], None]) -> None:
         """Print the result of the command: `document` with --json, else whatever `text` prints."""
-        if not self.as_json:
+        if self.as_json:
+            print(self.text_of(document))
+        else:
             text()
-            return
+
+    def text_of(self, document: Mapping[str, Any]) -> str:
+        """The document as JSON, with the name of its schema."""
         import nmtool
 
         head = {"schema": f"nmtool.{self.command}/1", "version": nmtool.__version__}
-        print(json.dumps(_valid({**head, **document, **head}), indent=2))  # the head comes first, and wins
+        return json.dumps(_valid({**head, **document, **head}), indent=2)  # the head comes first, and wins
 
     def note(self, message: str) -> None:
         """Tell the user something that is not the result."""

@@ -4,9 +4,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from nmtool.backends import names
 from nmtool.checks import rule as rules
+from nmtool.checks.accuracy import validate
 from nmtool.checks.gates import parse
 from nmtool.checks.report import Report
+from nmtool.checks.rule import Outcome
 from nmtool.checks.rules import RULES
 from nmtool.checks.subject import Request, Subject
 from nmtool.data import DataOptions, DataSource
@@ -59,7 +62,7 @@ def check(
         alpha: chance of a false alarm of each statistical rule; gates have a confidence of 1 - alpha.
         seed: of random inputs, and of noise that is injected.
         data_options: how to read and prepare the data.
-        progress: called before each rule, and at the end: rules done, all there are, title of the next.
+        progress: called with the rules done, all there are, and what is done next.
 
     Returns:
         The report; its `passed` is false when a rule found an error.
@@ -69,8 +72,17 @@ def check(
         ModelError: the file is not an ONNX model at all.
         SetupError: a backend that was asked for by name does not exist.
     """
-    _require(trials, max_trials, alpha)
+    _require(trials, max_trials, alpha, backends)
     chosen = _chosen(select, ignore)
+    outcomes: list[Outcome] = []
+
+    def report(done: int, text: str) -> None:
+        if progress is not None:
+            progress(done, len(chosen), text)
+
+    def report_part(what: str, done: int, total: int) -> None:
+        report(len(outcomes), f"{what}, {done} of {total}")
+
     subject = Subject(
         Request(
             model=model,
@@ -86,25 +98,37 @@ def check(
             max_trials=max_trials,
             alpha=alpha,
             seed=seed,
+            progress=report_part,
         )
     )
-    outcomes = []
-    report = progress or (lambda done, total, title: None)
+    _require_usable(subject)
     for number, name in enumerate(chosen):
         rule = rules.load(name)
-        report(number, len(chosen), rule.title)
+        report(number, rule.title)
         outcomes.append(rules.apply(rule, subject))
-    report(len(chosen), len(chosen), "")
+    report(len(chosen), "")
     return Report(_name(model), _facts(model, against, alpha, seed), outcomes)
 
 
-def _require(trials: int, max_trials: int, alpha: float) -> None:
+def _require(trials: int, max_trials: int, alpha: float, wanted: Sequence[str] | None) -> None:
     if trials < 20:
         raise UsageError(f"trials must be at least 20, not {trials}: fewer cannot tell distributions apart")
     if max_trials < 2:
         raise UsageError(f"max_trials must be at least 2, not {max_trials}")
     if not 0 < alpha < 0.5:
         raise UsageError(f"alpha must be between 0 and 0.5, not {alpha}")
+    for name in wanted or ():
+        if name not in names():
+            raise UsageError(f"no backend is named {name!r}", hint=f"choose one of: {', '.join(names())}")
+
+
+def _require_usable(subject: Subject) -> None:
+    """Data, placement and gates fit the model, where it is sound enough to tell; rules say what is wrong with it."""
+    try:
+        _ = subject.data, subject.noisy
+        validate(subject)
+    except ModelError:
+        return
 
 
 def _chosen(select: Sequence[str], ignore: Sequence[str]) -> list[str]:

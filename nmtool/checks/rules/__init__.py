@@ -22,6 +22,11 @@ RULES = (
     "nm205_backends_agree",
     "nm206_finite",
     "nm207_batchnorm",
+    "nm301_parameters",
+    "nm302_streams",
+    "nm303_sigma",
+    "nm305_distribution",
+    "nm401_gate",
     "nm501_latency",
     "nm502_memory",
 )
