@@ -148,11 +148,7 @@ class Subject:
     def samples(self, count: int) -> Mapping[str, Array]:
         """So many samples, real ones where there are any; as many as the model's batch where that is not open."""
         if self.data is None:
-<<<<<<< HEAD
-            return made_up(self.clean, self._run, batch=SAMPLES, seed=self.request.seed)
-=======
-            return random_inputs(self.clean, batch=count, seed=self.request.seed)
->>>>>>> checks-noise
+            return made_up(self.clean, self._run, batch=count, seed=self.request.seed)
         if self.data.fixed:
             return next(iter(self.data)).feeds
         return self.data.take(range(min(count, self.data.count))).feeds
