@@ -48,3 +48,17 @@ def test_tract_says_where_and_why():
         runner.run(["y"], {"x": np.ones(2, np.float32)})
     assert "backtrace" not in caught.value.message
     assert "RandomNormalLike" in caught.value.message
+
+
+@pytest.mark.parametrize("opset", [7, 9, 13, 14])
+@pytest.mark.parametrize(
+    "inside", ["{}", "If (c) <then_branch = b () => (z) {{ {} }}, else_branch = e () => (z) {{ z = Neg(x) }}>"]
+)
+def test_the_reference_evaluator_normalizes_with_running_statistics(opset, inside):
+    node = "BatchNormalization(x, s, b, m, v)"
+    text = f"y = {node}" if inside == "{}" else "y = " + inside.format(f"z = {node}")
+    arrays = {name: np.array([1, 2, 3], np.float32) for name in "sbmv"}
+    proto = model(f"g (float[2,3,4] x) => (float[2,3,4] y) {{ {text} }}", opset=opset, c=np.array(True), **arrays)
+    x = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
+    actual, expected = (backends.load(proto, name).run(["y"], {"x": x})[0] for name in ("reference", "onnxruntime"))
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
