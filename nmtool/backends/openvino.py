@@ -16,7 +16,14 @@ from nmtool.errors import ModelError, SetupError
 from nmtool.model import ModelSource
 
 _INT32 = np.iinfo(np.int32)
-_NOISE = ("Exception from ", "Check 'false'", "FrontEnd API failed", "Model wasn't fully", "Loading input model", "Summary:")
+_NOISE = (
+    "Exception from ",
+    "Check 'false'",
+    "FrontEnd API failed",
+    "Model wasn't fully",
+    "Loading input model",
+    "Summary:",
+)
 
 
 def version() -> str:

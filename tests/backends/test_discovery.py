@@ -2,7 +2,9 @@
 
 import importlib.metadata
 import json
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,32 +18,32 @@ RELU = model("g (float[N] x) => (float[N] y) { y = Relu(x) }")
 X = np.array([-1, 2], np.float32)
 
 
+PAGE = (Path(__file__).parents[2] / "docs/backends.md").read_text()
+ABACUS = """
+from onnx.reference import ReferenceEvaluator
+
+def compile(path, beads):
+    assert beads == 7
+    evaluator = ReferenceEvaluator(str(path))
+    return lambda feeds: dict(zip(evaluator.output_names, evaluator.run(None, feeds)))
+"""
+
+
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """Install a package with backends, as pip would; of docs/backends.md."""
-    (tmp_path / "abacus_nmtool.py").write_text(
-        "from nmtool.backends.compiled import CompiledRunner\n"
-        "from nmtool.backends.engine import Engine\n"
-        "\n"
-        "def version():\n"
-        "    return 'abacus 1.2'\n"
-        "\n"
-        "def load(model, *, beads=10):\n"
-        "    return CompiledRunner(model, Engine(version(), build))\n"
-        "\n"
-        "def build(model):\n"
-        "    names = [output.name for output in model.graph.outputs]\n"
-        "    return lambda outputs, feeds: [feeds['x'].clip(0) for name in outputs]\n"
-    )
-    info = tmp_path / "abacus_nmtool-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: abacus-nmtool\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text(
-        "[nmtool.backends]\nabacus = abacus_nmtool\nbroken = abacus_nmtool_broken\ntorch = abacus_nmtool\n"
-    )
+    """Install the package of docs/backends.md, and its engine, as pip would."""
+    (tmp_path / "abacus.py").write_text(ABACUS)
+    (tmp_path / "nmtool_abacus.py").write_text(re.search(r"```py\n(.*?)```", PAGE, re.DOTALL)[1])
+    points = "[nmtool.backends]\nabacus = nmtool_abacus\nbroken = nmtool_broken\ntorch = nmtool_abacus\n"
+    for name in ("abacus", "nmtool_abacus"):
+        info = tmp_path / f"{name}-1.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(points)
     monkeypatch.syspath_prepend(tmp_path)
     yield
-    sys.modules.pop("abacus_nmtool", None)
+    for name in ("abacus", "nmtool_abacus"):
+        sys.modules.pop(name, None)
 
 
 def test_nmtools_own_backends_come_first():
@@ -55,6 +57,7 @@ def test_unknown_backends_are_named():
 
 
 def test_a_package_adds_a_backend(installed):
+    assert '[project.entry-points."nmtool.backends"]\nabacus = "nmtool_abacus"\n' in PAGE
     assert {"abacus", "broken"} <= set(backends.names())
     assert backends.availability("abacus") == backends.Availability("abacus 1.2")
     np.testing.assert_array_equal(run(RELU, {"x": X}, backend="abacus", beads=7)["y"], [0, 2])
