@@ -34,7 +34,7 @@ def installed(tmp_path, monkeypatch):
     """Install the package of docs/backends.md, and its engine, as pip would."""
     (tmp_path / "abacus.py").write_text(ABACUS)
     (tmp_path / "nmtool_abacus.py").write_text(re.search(r"```py\n(.*?)```", PAGE, re.DOTALL)[1])
-    points = "[nmtool.backends]\nabacus = nmtool_abacus\nbroken = nmtool_broken\ntorch = nmtool_abacus\n"
+    points = "[nmtool.backends]\nabacus = nmtool_abacus\nbroken = nmtool_broken\ntorch = nmtool_abacus\nnone = abacus\n"
     for name in ("abacus", "nmtool_abacus"):
         info = tmp_path / f"{name}-1.2.dist-info"
         info.mkdir()
@@ -73,6 +73,7 @@ def test_a_package_that_cannot_be_imported_stops_nobody_else(installed, cli):
         backends.load(RELU, "broken")
     listed = json.loads(cli("list", "backends", "--json").out)["backends"]
     assert listed["abacus"] == "abacus 1.2"
+    assert listed["none"].startswith("absent: its version cannot be told: ")
     assert listed["broken"].startswith("absent: backend 'broken' cannot be imported")
 
 
