@@ -137,7 +137,7 @@ def distill(
 
 def _print(result: "Distillation") -> None:
     rows = []
-    for name, scores in (("before", result.before), ("after", result.after)):
+    for name, scores in (("before", result.before), ("after", result.after), ("rounded", result.rounded)):
         if scores is not None:
             noisy = result.interval(scores)
             interval = "-" if noisy.low is None or noisy.high is None else f"{noisy.low:.4f} to {noisy.high:.4f}"

@@ -12,12 +12,14 @@ from onnx_ir.passes.common import InlinePass
 
 from nmtool import backends
 from nmtool.interpreter.convert import NAMES, convert
+from nmtool.interpreter.precision import widen
 from nmtool.model import ModelSource, load
 from nmtool.passes.constants import FLOATS
 from nmtool.passes.graphs import label
 from nmtool.passes.inference import Inference
 from nmtool.training.arrays import set_state, to_numpy, to_tensors
 from nmtool.training.difference import difference, is_floating
+from nmtool.training.feeds import paired
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,15 @@ def first_divergence(
         ModelError: one of the two cannot run with all its values as outputs.
     """
     ours, theirs = _exposed(load(source)), _exposed(load(written))
-    module = convert(ours).eval()
+    module = convert(widen(ours)).eval()
     set_state(module, module.meta[NAMES], weights)
     names = [value.name or "" for value in ours.graph.outputs]
     runner = backends.load(theirs, optimization="basic", library=False)
-    inputs = [name for name, port in runner.inputs.items() if not port.optional]
+    wide, exact = paired(runner, feeds)
     with torch.no_grad():
-        results = module(*to_tensors(feeds, inputs))
+        results = module(*to_tensors(wide, wide))
     have = dict(zip(names, results if isinstance(results, tuple) else (results,), strict=True))
-    want = dict(zip(names, runner.run(names, feeds), strict=True))
+    want = dict(zip(names, runner.run(names, exact), strict=True))
     for node in ours.graph:
         for output in node.outputs:
             if output.name in want and is_floating(want[output.name]):

@@ -20,6 +20,7 @@ from nmtool.payloads import stored_arrays
 from nmtool.training.arrays import state, to_numpy, to_tensors
 from nmtool.training.difference import difference, is_floating
 from nmtool.training.divergence import first_divergence
+from nmtool.training.feeds import paired
 from nmtool.training.student import Student
 
 Module: TypeAlias = Callable[..., tuple[Tensor, ...]]
@@ -70,8 +71,8 @@ def check_parity(
     Integer and boolean outputs count only where there are no others: rounding alone can move an argmax.
 
     Args:
-        module: takes the inputs without a default in the model's order, and returns its outputs, which others may
-            follow; in evaluation mode, without noise, on the CPU.
+        module: takes the inputs without a default in the model's order, those of half precision in float32, and
+            returns its outputs, which others may follow; in evaluation mode, without noise, on the CPU.
         written: the file.
         feeds: arrays for these inputs, by name.
         source: the clean model, for finding the node that differs.
@@ -84,11 +85,10 @@ def check_parity(
         ModelError: the runtime does not run the file.
     """
     runner = backends.load(written, optimization="basic", library=False)
-    inputs = [name for name, port in runner.inputs.items() if not port.optional]
-    feeds = {name: feeds[name] for name in inputs}
+    wide, exact = paired(runner, feeds)
     with torch.no_grad():
-        have = [to_numpy(result) for result in module(*to_tensors(feeds, inputs))]
-    want = runner.run(runner.outputs, feeds)
+        have = [to_numpy(result) for result in module(*to_tensors(wide, wide))]
+    want = runner.run(runner.outputs, exact)
     real = [index for index, array in enumerate(want) if is_floating(array)]
     differences = {runner.outputs[k]: difference(have[k], want[k]) for k in real or range(len(want))}
     worst = max(differences, key=lambda name: differences[name])

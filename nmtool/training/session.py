@@ -13,9 +13,10 @@ import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 
-from nmtool.backends import Port
+from nmtool.backends.ports import ports
 from nmtool.data import DataOptions, Dataset, DataSource
 from nmtool.data import load as load_data
+from nmtool.interpreter.precision import widen
 from nmtool.metrics import find
 from nmtool.model import ModelSource, digest, load
 from nmtool.noise.base import NoiseModel, parameters
@@ -23,10 +24,11 @@ from nmtool.payloads import stored_arrays
 from nmtool.recipes import Recipe
 from nmtool.reimport import Source, read
 from nmtool.training import checkpoint, preflight
-from nmtool.training.arrays import state, to_numpy
+from nmtool.training.arrays import set_state, state, to_numpy
 from nmtool.training.augment import parse
 from nmtool.training.batches import Batches
 from nmtool.training.batchnorm import running_statistics
+from nmtool.training.checkpoint import Scores
 from nmtool.training.log import TrainingLog
 from nmtool.training.objective import Objective, expose, resolve
 from nmtool.training.process import Process
@@ -86,18 +88,18 @@ class Session:
         recipe, plan = request.recipe, request.plan
         self._request, self._folder, self._process = request, folder, process
         self._checkpoint = folder / "checkpoint.safetensors"
-        model = load(request.student)
+        model = widen(load(request.student))
         objective = resolve(model, request.losses, recipe)
         self.notes = list(objective.notes)
-        ports = _ports(model)
+        inputs = ports(model, any_batch=True)
         outputs = expose(model, objective.values)
         self.student = Student(model, request.noise, request.placement, plan.seed).to(process.device)
         stored = {name: tensor.data_type for name, tensor in stored_arrays(read(request.student)[0])}
-        self._stored = stored.keys()
+        self._stored = stored
         self.notes += preflight.freeze_what_cannot_be_written(self.student, stored)
         if merged := [each.mean for each in running_statistics(self.student) if each.merged]:
             self.notes.append(f"kept, because the file stores them once for several nodes: {', '.join(merged)}")
-        data = load_data(request.data, ports, request.data_options)
+        data = load_data(request.data, inputs, request.data_options)
         training, held_out = split(data.labels, data.count, self._validation_share, plan.seed)
         batches = Batches(data, training, recipe.batch_size, plan.seed, parse(recipe.augment))
         clean = self._clean_teacher(objective)
@@ -107,19 +109,20 @@ class Session:
         )
         validation = (data, held_out)
         if request.validation_data is not None:
-            other = load_data(request.validation_data, ports, request.data_options)
+            other = load_data(request.validation_data, inputs, request.data_options)
             validation = (other, np.arange(other.count))
         self.metric = request.metric or preflight.default_metric(objective, validation[0].labels is not None)
         self.settings = self._settings(data, validation[0])
         teacher = None if clean is None else self._ahead(clean, objective, data, report)
         self._initial = {name: each.detach().clone() for name, each in self._state().items()}
+        self._validator = self._make_validator(*validation, objective)
         self.trainer = Trainer(
             self.student,
             objective.loss,
             positions,
             teacher,
             batches,
-            self._validator(*validation, objective),
+            self._validator,
             recipe,
             plan,
             process,
@@ -149,6 +152,10 @@ class Session:
                 report=report_step,
                 stop=stop,
             )
+        if self.trainer.progress.best_step == 0:
+            self.notes.append(
+                "no step was better under noise than the original weights, which stay: lower lr, or train longer"
+            )
 
     def trained(self) -> set[str]:
         """ONNX names of the arrays that training changes; statistics only if they have changed."""
@@ -162,6 +169,21 @@ class Session:
         """Their values now."""
         arrays = self._state()
         return {name: to_numpy(arrays[name]) for name in self.trained()}
+
+    def rounded(self) -> Scores | None:
+        """Scores of the weights as the file's types hold them, which the student has then.
+
+        None where nothing is lost, or without validation.
+        """
+        exact = self.weights()
+        held = {
+            name: values.astype(ir.DataType(self._stored[name]).numpy()).astype(values.dtype)
+            for name, values in exact.items()
+        }
+        if self._validator is None or all(np.array_equal(exact[name], held[name]) for name in held):
+            return None
+        set_state(self.student.graph, self.student.names, held)
+        return self._validator.scores()
 
     def sample(self) -> dict[str, NDArray[Any]]:
         """Inputs of a few samples by name, to compare runtimes on."""
@@ -199,7 +221,7 @@ class Session:
         self._process.share(None)  # the others wait
         return cache if cache.exists else teacher
 
-    def _validator(self, data: Dataset, held_out: NDArray[np.int64], objective: Objective) -> Validator | None:
+    def _make_validator(self, data: Dataset, held_out: NDArray[np.int64], objective: Objective) -> Validator | None:
         request = self._request
         if not len(held_out):
             self.notes.append("no validation: the last weights are kept")
@@ -243,15 +265,3 @@ class Session:
             return
         with TrainingLog(self._folder, COLUMNS, resume) as log:
             yield log.report
-
-
-def _ports(model: ir.Model) -> list[Port]:
-    """The inputs of the student, with any batch."""
-    ports = []
-    for value in model.graph.inputs:
-        if value.is_initializer():
-            continue
-        dims: list[int | None] = [d if isinstance(d, int) and d >= 0 else None for d in value.shape or ()]
-        shape = None if value.shape is None else (None, *dims[1:]) if dims else ()
-        ports.append(Port(value.name or "", value.dtype.numpy() if value.dtype else None, shape))
-    return ports

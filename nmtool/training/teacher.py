@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
+import onnx_ir as ir
 import torch
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from nmtool import backends
 from nmtool.backends import Array
 from nmtool.errors import ModelError, UsageError
 from nmtool.interpreter.convert import convert
+from nmtool.interpreter.precision import widen
 from nmtool.model import ModelSource, load
 from nmtool.training.batches import MicroBatch
 from nmtool.training.objective import Objective, expose, target_of
@@ -74,9 +76,9 @@ class Averaged:
 
 
 def _in_torch(
-    model: ModelSource, positions: Sequence[int], device: torch.device
+    model: ir.Model, positions: Sequence[int], device: torch.device
 ) -> Callable[[Sequence[Tensor]], list[Tensor]]:
-    module = convert(model).eval().to(device)
+    module = convert(widen(model)).eval().to(device)
 
     @torch.no_grad()
     def run(inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -102,7 +104,7 @@ def _in_onnxruntime(
         step = fixed or count
         parts = [_run_part(arrays, start, step, count) for start in range(0, count, step)]
         columns = zip(*parts, strict=True)
-        return [torch.from_numpy(np.concatenate(column)[:count]).to(tensors[0].device) for column in columns]
+        return [_wide(torch.from_numpy(np.concatenate(column)[:count])).to(tensors[0].device) for column in columns]
 
     def _run_part(arrays: Sequence[Array], start: int, step: int, count: int) -> list[Array]:
         """Run some samples, filled up with the last one where the model's batch is fixed."""
@@ -112,6 +114,11 @@ def _in_onnxruntime(
         return runner.run(wanted, dict(zip(inputs, fed, strict=True)))
 
     return run
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """Half precision in float32, as the student's outputs are."""
+    return tensor.float() if tensor.dtype == torch.float16 else tensor
 
 
 def require_same_shapes(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor]) -> None:

@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import onnx_ir as ir
 
-from nmtool import backends, provenance
+from nmtool import provenance
+from nmtool.backends.ports import ports
 from nmtool.data import DataOptions, DataSource
 from nmtool.data import load as load_data
 from nmtool.errors import ModelError, UsageError
@@ -116,6 +117,7 @@ def calibrate_bn(
         SetupError: torch is not installed.
     """
     require_torch()
+    from nmtool.interpreter.precision import widen
     from nmtool.training.arrays import state, to_numpy, to_tensors
     from nmtool.training.batchnorm import recalibrate, running_statistics
     from nmtool.training.parity import gate
@@ -125,8 +127,8 @@ def calibrate_bn(
         raise UsageError(f"batches must be at least 1, not {batches}")
     unit_noise = at_strength_one(noise, relative_to)
     require_non_negative(unit_noise.name, eta=eta)
-    source = load(model)
-    nodes = _nodes(source)
+    source = widen(load(model))
+    nodes, inputs = _nodes(source), ports(source, any_batch=True)
     selection = Selection(include, exclude, include_ops, exclude_ops, skip_first, skip_last)
     placement = Placement(selection, per_channel, dynamic)
     student = Student(source, unit_noise, placement, seed)
@@ -135,11 +137,9 @@ def calibrate_bn(
     if not chosen:
         reasons = sorted({_reason(node, student.names) for node in nodes})
         raise ModelError(f"no running statistics can be written back: {'; '.join(reasons)}")
-    runner = backends.load(model, library=False)
-    inputs = [name for name, port in runner.inputs.items() if not port.optional]
-    dataset = load_data(data, list(runner.inputs.values()), data_options)
+    dataset = load_data(data, inputs, data_options)
     total = min(max(1, dataset.count // dataset.batch_size), batches or dataset.count)
-    tensors = (to_tensors(batch.feeds, inputs) for batch in islice(dataset, total))
+    tensors = (to_tensors(batch.feeds, [port.name for port in inputs]) for batch in islice(dataset, total))
     recalibrate(student, _counted(tensors, total, progress), count(), eta, chosen)
     arrays = state(student.graph, student.names)
     values = {name: to_numpy(arrays[name]) for each in chosen for name in (each.mean, each.var)}

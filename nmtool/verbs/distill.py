@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from nmtool.training.session import Session
 
 TrainingProgress = Callable[[int, int, Mapping[str, float]], None]
-"""Called with the steps done, all there are, and numbers of the last one: loss, eta, …"""
+"""Called with the steps done, all there are, and numbers of the last one: loss, eta, …
+
+Before the first step, while the teacher's outputs are computed ahead: with the samples done, all there are, and no
+numbers.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Distillation:
         metric: name of the validation metric.
         eta: strength of the noise in validation.
         before: scores of the original weights on the validation samples; None without validation.
-        after: scores of the weights that were written.
+        after: scores of the best weights, in the precision of the training.
+        rounded: their scores in the types of the file; None where these hold them exactly.
         notes: what the user must know.
         run_dir: folder with the log and the last checkpoint.
     """
@@ -49,6 +54,7 @@ class Distillation:
     eta: float
     before: "Scores | None"
     after: "Scores | None"
+    rounded: "Scores | None"
     notes: tuple[str, ...]
     run_dir: Path
 
@@ -204,9 +210,10 @@ def distill(
         ),
     )
     try:
-        session = Session(request, folder, process, lambda done, total: None)
-        session.run(resume, progress or (lambda done, total, numbers: None))
-        written = None
+        report = progress or (lambda done, total, numbers: None)
+        session = Session(request, folder, process, lambda done, total: report(done, total, {}))
+        session.run(resume, report)
+        written = rounded = None
         if process.leads:
             weights = session.weights()
             written = reimport(
@@ -218,18 +225,20 @@ def distill(
                 verify=gate(session.student, source, session.sample()),
                 force=force,
             )
-        report: ReimportReport = process.share(written)
+            rounded = session.rounded()
+        written = process.share(written)
     finally:
         process.leave()
     done: Progress = session.trainer.progress
     return Distillation(
-        report,
+        written,
         done.step,
         done.best_step,
         session.metric,
         eta,
         done.before,
         done.best,
+        rounded,
         tuple(session.notes),
         folder,
     )

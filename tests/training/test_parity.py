@@ -9,6 +9,7 @@ from zoo import ZOO
 
 from build import model, weights
 from nmtool.errors import EXIT_CHECK_FAILED, CheckError, ModelError
+from nmtool.interpreter.precision import widen
 from nmtool.model import load
 from nmtool.noise.gaussian import Gaussian
 from nmtool.payloads import stored_arrays
@@ -44,7 +45,7 @@ FEEDS = random_inputs(load(CNN), batch=4)
 
 def trained(source, step=0.1):
     """A student whose weights have moved, and the weights that are to be written."""
-    student = Student(load(source), Gaussian(), Placement(), seed=3)
+    student = Student(widen(load(source)), Gaussian(), Placement(), seed=3)
     stored = [name for name, _ in stored_arrays(source)]
     tensors = {name: tensor for name, tensor in state(student.graph, student.names).items() if name in stored}
     new = {}
@@ -115,7 +116,7 @@ def test_any_callable_can_be_checked(tmp_path):
 def test_every_model_of_the_zoo_passes_unchanged(entry, tmp_path):
     source = ZOO[entry].proto
     try:
-        student = Student(load(source), Gaussian(), Placement(), seed=3)
+        student = Student(widen(load(source)), Gaussian(), Placement(), seed=3)
     except ModelError as error:
         pytest.skip(error.message)
     reimport(source, {}, tmp_path / "out.onnx", verify=gate(student, source, random_inputs(load(source))))
