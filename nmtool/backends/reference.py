@@ -11,7 +11,8 @@ from onnx.reference.op_run import OpRun
 
 from nmtool import model as model_files
 from nmtool.backends.engine import first_line
-from nmtool.backends.runner import Array, Port, ports
+from nmtool.backends.ports import all_ports
+from nmtool.backends.runner import Array, Port
 from nmtool.errors import ModelError
 from nmtool.model import ModelSource
 
@@ -40,7 +41,7 @@ class ReferenceRunner:
     def __init__(self, model: ir.Model) -> None:
         corrected: list[type[OpRun]] = [BatchNormalization] if model.graph.opset_imports.get("", 14) < 14 else []
         self._evaluator = ReferenceEvaluator(model_files.to_proto(model), new_ops=corrected)
-        self.inputs: Mapping[str, Port] = ports(model)
+        self.inputs: Mapping[str, Port] = all_ports(model)
         self.outputs: Sequence[str] = [output.name or "" for output in model.graph.outputs]
         self.metadata: Mapping[str, str] = model.metadata_props
         self.description = version()
