@@ -78,6 +78,10 @@ def availability(name: str) -> Availability:
         return Availability(find(name).version())
     except SetupError as error:
         return Availability(None, error.message, error.hint)
+    except UsageError:
+        raise
+    except Exception as error:  # another package's code
+        return Availability(None, f"its version cannot be told: {error}")
 
 
 def takes(name: str, option: str) -> bool:

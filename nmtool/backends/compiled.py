@@ -8,7 +8,8 @@ import onnx_ir as ir
 from nmtool import provenance
 from nmtool.backends.engine import Compute, Engine
 from nmtool.backends.noise_probe import require_specified_noise
-from nmtool.backends.runner import Array, Port, ports
+from nmtool.backends.ports import all_ports
+from nmtool.backends.runner import Array, Port
 from nmtool.errors import ModelError, NmtoolError
 from nmtool.model import ModelSource
 from nmtool.model import load as load_model
@@ -31,7 +32,7 @@ class CompiledRunner:
         """
         self._model, self._engine = load_model(model), engine
         self._compiled: dict[tuple[object, ...], Compute] = {}
-        self.inputs: Mapping[str, Port] = ports(self._model)
+        self.inputs: Mapping[str, Port] = all_ports(self._model)
         self.outputs: Sequence[str] = [output.name or "" for output in self._model.graph.outputs]
         self.metadata: Mapping[str, str] = self._model.metadata_props
         self.description = engine.name

@@ -48,6 +48,7 @@ _HINTS = (
     ("not a registered function/op|No Op registered", "the model needs an operator library this runtime lacks"),
     ("Could not find an implementation", "no kernel for this node on the chosen providers and data types"),
     ("[Ee]xternal data|external_data", "keep the model's external data file beside the model"),
+    ("Domain already set", "two operator libraries define the same domain"),
     ("Protobuf parsing failed", "give a file in ONNX format"),
 )
 

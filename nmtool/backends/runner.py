@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-import onnx_ir as ir
 
 from nmtool.model import ModelSource
 
@@ -82,23 +81,3 @@ class Backend(Protocol):
             SetupError: the runtime is not installed.
         """
         ...
-
-
-def ports(model: ir.Model) -> dict[str, Port]:
-    """The graph inputs of a model by name, those with defaults last."""
-    found = [_port(value) for value in model.graph.inputs]
-    return {port.name: port for port in sorted(found, key=lambda port: port.optional)}
-
-
-def _port(value: ir.Value) -> Port:
-    name, optional = value.name or "", value.is_initializer()
-    dtype = value.dtype
-    if not isinstance(value.type, ir.TensorType) or dtype is None or dtype == ir.DataType.UNDEFINED:
-        return Port(name, None, None, optional)
-    shape = None if value.shape is None else tuple(_size(dim) for dim in value.shape)
-    return Port(name, np.dtype(object) if dtype == ir.DataType.STRING else dtype.numpy(), shape, optional)
-
-
-def _size(dimension: int | ir.SymbolicDim) -> int | None:
-    """The dimension where it is fixed; some exporters write open ones as -1."""
-    return dimension if isinstance(dimension, int) and dimension >= 0 else None

@@ -58,8 +58,11 @@ def _metrics() -> dict[str, str]:
 def _backends() -> dict[str, str]:
     from nmtool.backends import availability, names
 
-    found = {name: availability(name) for name in names()}
-    return {name: state.version or f"absent: {state.reason} ({state.hint})" for name, state in found.items()}
+    def state(name: str) -> str:
+        found = availability(name)
+        return found.version or f"absent: {found.reason}" + (f" ({found.hint})" if found.hint else "")
+
+    return {name: state(name) for name in names()}
 
 
 def _op(key: tuple[str, str]) -> str:
