@@ -12,7 +12,7 @@ from nmtool.cli.output import Output
 SECONDS_BETWEEN_LINES = 5.0
 
 TrainingReport = Callable[[int, int, Mapping[str, float]], None]
-"""Called with the steps done, those there are, and the numbers of the last one."""
+"""See `nmtool.verbs.distill.TrainingProgress`."""
 
 
 class Report(Protocol):
@@ -46,6 +46,9 @@ def training_progress(out: Output, *, show: bool) -> Iterator[TrainingReport]:
         validated: dict[str, float] = {}
 
         def show_step(done: int, total: int, numbers: Mapping[str, float]) -> None:
+            if not numbers:
+                report(done, total, "outputs of the teacher")
+                return
             validated.update({name: numbers[name] for name in ("clean", "noisy") if name in numbers})
             shown = {"loss": numbers["loss"], **validated}
             report(done, total, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
@@ -71,10 +74,14 @@ def _bar(label: str) -> Iterator[Report]:
 
 def _lines(label: str) -> Report:
     start = last = time.monotonic()
+    before = 0
 
     def report(done: int, total: int, text: str = "") -> None:
-        nonlocal last
+        nonlocal start, last, before
         now = time.monotonic()
+        if done < before:  # something else has begun
+            start = now
+        before = done
         if now - last >= SECONDS_BETWEEN_LINES and done:
             last = now
             left = (now - start) / done * (total - done)

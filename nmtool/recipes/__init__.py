@@ -47,7 +47,8 @@ class Recipe:
         weight_decay: on weights of two and more axes.
         schedule: how the learning rate falls to 0.
         warmup: share in which it rises linearly.
-        gradient_clip: largest norm of the gradient; 0 for no limit.
+        gradient_clip: largest norm of the gradient; 0 for no limit. Logits in the hundreds, as models without a
+            normalization have them, give gradients that wipe the weights out in one step.
         ema: decay per step of the average of weights that is validated and kept; 0 for none.
         augment: "flip", "crop:PIXELS", "module:function"; none by default.
     """
@@ -75,7 +76,7 @@ class Recipe:
     weight_decay: float = 0.0
     schedule: Schedule = "cosine"
     warmup: float = 0.0
-    gradient_clip: float = 0.0
+    gradient_clip: float = 10.0
     ema: float = 0.0
     augment: tuple[str, ...] = ()
 

@@ -152,6 +152,10 @@ class Session:
                 report=report_step,
                 stop=stop,
             )
+        if self.trainer.progress.best_step == 0:
+            self.notes.append(
+                "no step was better under noise than the original weights, which stay: lower lr, or train longer"
+            )
 
     def trained(self) -> set[str]:
         """ONNX names of the arrays that training changes; statistics only if they have changed."""

@@ -4,7 +4,7 @@ Whatever is random in a step follows from the seed and the number of the step, s
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from nmtool.errors import InterruptionError, TrainingError
+from nmtool.errors import InterruptionError, NmtoolError, TrainingError
 from nmtool.recipes import Recipe
 from nmtool.training.batches import Batches, MicroBatch
 from nmtool.training.batchnorm import recalibrate, running_statistics
@@ -152,9 +152,10 @@ class Trainer:
         """
         plan, progress = self._plan, self.progress
         if progress.before is None:
-            progress.before = self._scores()
+            progress.before = progress.best = self._scores()  # what training has to beat
+            self._best = self._copy()
             self._save(save)
-        loader = iter(self._loader())
+        loader = self._loader()
         while progress.step < self.steps and not self._is_over():
             numbers = self._step(loader)
             progress.step += 1
@@ -181,14 +182,20 @@ class Trainer:
         if self._process.leads:
             save(self.state())
 
-    def _loader(self) -> Iterable[MicroBatch]:
+    def _loader(self) -> Iterator[MicroBatch]:
         """This process's micro-batches from the next step on."""
         first, rank, count = self.progress.step * self._per_step, self._process.rank, self._process.count
         numbers = range(first + rank, self.steps * self._per_step, count)
         workers: dict[str, Any] = {}
         if self._plan.workers:
             workers = {"num_workers": self._plan.workers, "multiprocessing_context": "fork"}
-        return DataLoader(self.batches, batch_size=None, sampler=numbers, **workers)
+        loader = iter(DataLoader(self.batches, batch_size=None, sampler=numbers, **workers))
+        for number in numbers:
+            try:
+                yield next(loader)
+            except NmtoolError:
+                self.batches[number]  # raises it again; that of a worker has its traceback in the message
+                raise
 
     def _step(self, loader: Iterator[MicroBatch]) -> dict[str, float]:
         recipe, step, student = self._recipe, self.progress.step, self._student
@@ -262,7 +269,7 @@ class Trainer:
     def _validate(self) -> dict[str, float]:
         """Score the weights that would be kept now, and keep them if they are the best."""
         progress = self.progress
-        current = {name: each.clone() for name, each in self._student.state_dict().items()}
+        current = self._copy()
         if self._average:
             self._student.load_state_dict(self._average)
         if self._recipe.batchnorm == "recalibrate":
@@ -270,11 +277,14 @@ class Trainer:
         scores = self._scores()
         if progress.best is None or scores is None or self._is_better(scores, progress.best):
             progress.best, progress.best_step, progress.worse = scores, progress.step, 0
-            self._best = {name: each.clone() for name, each in self._student.state_dict().items()}
+            self._best = self._copy()
         else:
             progress.worse += 1
         self._student.load_state_dict(current)
         return {} if scores is None else {"clean": scores.clean, "noisy": scores.mean}
+
+    def _copy(self) -> dict[str, Tensor]:
+        return {name: each.clone() for name, each in self._student.state_dict().items()}
 
     def _is_better(self, scores: Scores, best: Scores) -> bool:
         higher = self._validator is None or self._validator.metric.higher_is_better

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from nmtool.training.session import Session
 
 TrainingProgress = Callable[[int, int, Mapping[str, float]], None]
-"""Called with the steps done, all there are, and numbers of the last one: loss, eta, …"""
+"""Called with the steps done, all there are, and numbers of the last one: loss, eta, …
+
+Before the first step, while the teacher's outputs are computed ahead: with the samples done, all there are, and no
+numbers.
+"""
 
 
 @dataclass(frozen=True)
@@ -206,8 +210,9 @@ def distill(
         ),
     )
     try:
-        session = Session(request, folder, process, lambda done, total: None)
-        session.run(resume, progress or (lambda done, total, numbers: None))
+        report = progress or (lambda done, total, numbers: None)
+        session = Session(request, folder, process, lambda done, total: report(done, total, {}))
+        session.run(resume, report)
         written = rounded = None
         if process.leads:
             weights = session.weights()
@@ -221,12 +226,12 @@ def distill(
                 force=force,
             )
             rounded = session.rounded()
-        report: ReimportReport = process.share(written)
+        written = process.share(written)
     finally:
         process.leave()
     done: Progress = session.trainer.progress
     return Distillation(
-        report,
+        written,
         done.step,
         done.best_step,
         session.metric,

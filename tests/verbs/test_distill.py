@@ -55,8 +55,16 @@ def test_noise_tolerance_improves_and_only_values_change(start, workspace):
     assert result.after.clean > 0.9
     assert without_values("robust.onnx") == without_values("digits.onnx")
     assert result.report.changed == 8
-    assert [step[0] for step in seen] == list(range(1, result.steps + 1))
+    assert [done for done, _, numbers in seen if numbers] == list(range(1, result.steps + 1))
     onnx.checker.check_model("robust.onnx", full_check=True)
+
+
+def test_the_original_weights_stay_where_no_step_beats_them(start, workspace):
+    result = start(settings=FAST | {"lr": 1.0, "gradient_clip": 1.0, "clip": 0.0, "epochs": 1}, eta=0.02)
+    assert result.best_step == 0
+    assert result.report.changed == 0
+    assert result.after == result.before
+    assert any("no step was better under noise" in note for note in result.notes)
 
 
 def test_the_file_says_how_it_came_about(start):
@@ -172,7 +180,7 @@ def test_the_teacher_may_run_on_either_engine_and_is_cached(start, workspace):
 
 def test_another_student_is_trained_and_written(start, workspace):
     start("first.onnx", recipe="noise", settings=FAST | {"lr": 0.001})
-    start("second.onnx", student="first.onnx")
+    start("second.onnx", student="first.onnx", validation=0.0)
     assert without_values("second.onnx") == without_values("first.onnx")
     assert not np.array_equal(arrays("second.onnx")["conv1.weight"], arrays("first.onnx")["conv1.weight"])
 
@@ -237,7 +245,7 @@ def test_running_statistics(workspace, mode):
     onnx.save(NORMALIZED, "bn.onnx")
     data = {"x": weights(120, 3, 6, 6)}
     settings = {"epochs": 1, "batch_size": 20, "batchnorm": mode}
-    nmtool.distill("bn.onnx", data, "out.onnx", eta=0.05, settings=settings)
+    nmtool.distill("bn.onnx", data, "out.onnx", eta=0.05, validation=0.0, settings=settings)
     before, after = arrays("bn.onnx"), arrays("out.onnx")
     assert not np.array_equal(after["s"], before["s"])  # its scale is a weight
     for name in "mv":
@@ -305,10 +313,26 @@ def test_what_cannot_be_trained(start, workspace, train, options, error, message
 
 def test_a_loss_that_is_not_finite_ends_training_and_keeps_the_last_checkpoint(start, workspace):
     with pytest.raises(TrainingError, match="not finite in step") as raised:
-        start(settings={"lr": 1e30, "batch_size": 16, "clip": 0.0})
+        start(settings={"lr": 1e30, "batch_size": 16, "clip": 0.0, "gradient_clip": 0.0})
     assert raised.value.exit_code == 1
     assert (workspace / "robust.run/checkpoint.safetensors").exists()
     assert not (workspace / "robust.onnx").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_bad_data_in_a_worker_is_named_without_a_traceback(start, train):
+    image = train["image"].copy()
+    image[7] = np.nan
+    with pytest.raises(UsageError, match=r"^sample 7 of .* is not finite in input 'image'$"):
+        start(data=train | {"image": image}, workers=2, validation=0.0, settings=FAST | {"batch_size": 2})
+
+
+def test_progress_shows_the_teacher_first(start):
+    seen = []
+    start(progress=lambda done, total, numbers: seen.append((done, total, bool(numbers))))
+    ahead = [step for step in seen if not step[2]]
+    assert ahead[-1][:2] == (160, 160)
+    assert seen[: len(ahead)] == ahead
 
 
 def test_nothing_is_left_when_an_array_was_forgotten(start, workspace, monkeypatch):

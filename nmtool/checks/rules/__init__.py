@@ -5,6 +5,16 @@ NM0 the file, NM1 its structure, NM2 its behaviour, NM3 its noise, NM4 its accur
 
 RULES = (
     "nm001_valid",
+    "nm002_loads",
+    "nm003_external_data",
+    "nm004_domains",
+    "nm005_bodies",
+    "nm006_finite_weights",
+    "nm007_size",
+    "nm101_interface",
+    "nm102_graph",
+    "nm103_payloads",
+    "nm104_provenance",
     "nm201_deterministic",
     "nm202_batch_independence",
     "nm203_dynamic_axes",
@@ -12,4 +22,6 @@ RULES = (
     "nm205_backends_agree",
     "nm206_finite",
     "nm207_batchnorm",
+    "nm501_latency",
+    "nm502_memory",
 )
