@@ -1,6 +1,7 @@
 """OpenVINO on the CPU, in float32."""
 
 import importlib.metadata
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from nmtool.errors import ModelError, SetupError
 from nmtool.model import ModelSource
 
 _INT32 = np.iinfo(np.int32)
-_NOISE = ("Exception from ", "Check '", "FrontEnd API failed", "Model wasn't fully", "Loading input model", "Summary:")
+_NOISE = ("Exception from ", "Check 'false'", "FrontEnd API failed", "Model wasn't fully", "Loading input model", "Summary:")
 
 
 def version() -> str:
@@ -73,6 +74,7 @@ def _require_32_bits(name: str, array: Array) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first line that speaks of the model instead of OpenVINO's own source files."""
-    lines = [line.strip(" -") for line in str(error).splitlines()]
-    return next((line for line in lines if line and not line.startswith(_NOISE)), str(error))
+    """The first lines that speak of the model instead of OpenVINO's own source files."""
+    lines = [re.sub(r" failed at src/\S+:$", "", line.strip(" -")) for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(_NOISE)]
+    return " ".join(told[: 2 if told[0].endswith("message:") else 1]) if told else str(error)

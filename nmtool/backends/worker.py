@@ -74,7 +74,7 @@ class Worker:
         timer.start()
         try:
             return action()
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, ValueError) as error:  # the last: it does not speak the protocol
             raise WorkerError(self._epitaph()) from error
         finally:
             timer.cancel()
@@ -84,7 +84,9 @@ class Worker:
         self._process.kill()
 
     def _epitaph(self) -> str:
-        """Why the process ended; it has, or is about to."""
+        """Why the process ended; it has, or is about to, or has to."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1)
         self._process.kill()
         code = self._process.wait()
         self._log.seek(0)

@@ -10,8 +10,9 @@ import onnxruntime
 import pytest
 
 from nmtool import backends
-from nmtool.backends import Port, files, ort
-from nmtool.errors import ModelError, SetupError, UsageError
+from nmtool.backends import files, ort
+from nmtool.errors import ModelError, SetupError
+from nmtool.library import library_path
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -54,44 +55,6 @@ def test_models_too_large_for_one_message_go_through_a_file(model, monkeypatch):
     monkeypatch.setattr(files, "_IN_MEMORY_LIMIT", 0)
     check(ort.session(model))
     check(ort.session(ir.from_proto(model)))
-
-
-@pytest.mark.parametrize("backend", backends.BACKENDS)
-def test_runners_know_their_model(model, backend):
-    runner = backends.load(model, backend)
-    assert list(runner.inputs) == ["x", "ids", "factor"]
-    assert runner.inputs["x"] == Port("x", np.dtype(np.float32), (None, 3))
-    assert runner.inputs["ids"] == Port("ids", np.dtype(np.int64), (1, None, 4))
-    assert runner.inputs["factor"].optional
-    assert list(runner.outputs) == ["y", "z"]
-    assert runner.metadata == {"author": "test"}
-    feeds = {"x": X, "ids": np.zeros((1, 2, 4), np.int64)}
-    z, y = runner.run(["z", "y"], feeds | {"factor": np.array(3, np.float32)})
-    np.testing.assert_array_equal(z, 3 * X)
-    np.testing.assert_array_equal(y, np.repeat((3 * X).sum(axis=1, keepdims=True), 2, axis=1))
-
-
-@pytest.mark.parametrize("backend", backends.BACKENDS)
-def test_a_run_that_fails_is_a_model_error(model, backend):
-    runner = backends.load(model, backend)
-    with pytest.raises(ModelError, match="failed to run"):
-        runner.run(["y"], {"x": np.ones((2, 5), np.float32), "ids": np.zeros((1, 2, 4), np.int64)})
-
-
-@pytest.mark.parametrize("backend", backends.BACKENDS)
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x00" * 100, None])
-def test_files_that_are_no_models(tmp_path, backend, content):
-    path = tmp_path / "m.onnx"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"m\.onnx"):
-        backends.load(path, backend)
-
-
-def test_unknown_backends_are_named():
-    with pytest.raises(UsageError, match="abacus") as caught:
-        backends.load("m.onnx", "abacus")
-    assert "onnxruntime" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(
@@ -150,3 +113,47 @@ def test_an_output_that_is_not_a_tensor_is_named():
     )
     with pytest.raises(ModelError, match="'s' is not a tensor"):
         backends.load(model).run(["s"], {"x": np.ones(2, np.float32)})
+
+
+def test_a_run_for_no_outputs_gives_none(model):
+    assert backends.load(model).run([], {"x": X, "ids": np.zeros((1, 2, 4), np.int64)}) == []
+
+
+CUSTOM = """<ir_version: 8, opset_import: ["": 18, "nmtool": 1]>
+    g (float[8] x, float std, int64 trial, float scale) => (float[8] y)
+    { y = nmtool.GaussianNoise <seed = 1, stream = 2, draw = 0, dtype = 1> (x, std, trial, scale) }"""
+
+
+def test_operator_libraries_of_the_user(workspace):
+    model = onnx.parser.parse_model(CUSTOM)  # without the function that defines the operator
+    with pytest.raises(ModelError, match="GaussianNoise"):
+        backends.load(model, library=False)
+    (workspace / "mine.so").write_bytes(library_path().read_bytes())
+    feeds = {name: np.array(1, dtype) for name, dtype in (("std", "f4"), ("trial", "i8"), ("scale", "f4"))}
+    expected = backends.load(model).run(["y"], {"x": np.zeros(8, np.float32), **feeds})
+    runner = backends.load(model, library=False, custom_ops=["mine.so"])
+    np.testing.assert_array_equal(runner.run(["y"], {"x": np.zeros(8, np.float32), **feeds}), expected)
+
+
+@pytest.mark.parametrize("name", ["missing.so", "broken.so"])
+def test_an_operator_library_that_does_not_load_is_named(model, tmp_path, name):
+    (tmp_path / "broken.so").write_bytes(b"not a library")
+    with pytest.raises(SetupError, match=name):
+        ort.session(model, custom_ops=[tmp_path / name])
+
+
+def test_cuda_by_name_is_cuda_or_nothing(model):
+    if "CUDAExecutionProvider" not in ort.available_providers():
+        with pytest.raises(SetupError, match="has no CUDAExecutionProvider") as caught:
+            backends.load(model, "onnxruntime-cuda")
+        assert "nmtool[gpu]" in str(caught.value.hint)
+        return
+    assert backends.load(model, "onnxruntime-cuda").description.endswith("(CUDA)")
+
+
+def test_cuda_that_falls_back_to_the_cpu_is_an_error(model, monkeypatch):
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(ort, "available_providers", lambda: providers)
+    monkeypatch.setattr(ort, "_providers", lambda wanted: ["CPUExecutionProvider"])  # what the runtime then does
+    with pytest.raises(SetupError, match="cannot use its CUDAExecutionProvider"):
+        backends.load(model, "onnxruntime-cuda")
