@@ -68,7 +68,7 @@ def test_a_wrong_kernel_is_found(fake):
 
     fake(leaky)
     (error,) = errors(outcome(RULE, DENSE, backends=["fake", *TWO]))
-    assert error.message.startswith("fake 1: differs from onnx reference evaluator")
+    assert error.message.startswith("fake 1, clean model: differs from onnx reference evaluator")
     assert "the first node that differs: act (Relu, by 0.0" in error.message
     assert error.facts["node"] == "act"
     assert error.facts["backend"] == "fake"
