@@ -122,5 +122,5 @@ def _findings(
     yield note(f"{result.title}: agrees with {right.name} in {worst(result.compared)}", **facts)
     for each in result.compared:
         if not each.real and each.relative > 0 and any(other.real for other in result.compared):
-            message = f"{result.title}: {each} from {right.name}, while real outputs agree"
+            message = f"{result.title}: against {right.name}, {each}, while real outputs agree"
             yield warning(message, "look for ties, or use the real outputs", **facts)

@@ -145,4 +145,4 @@ def test_a_tie_is_a_warning(fake):
     fake(last)
     found = outcome(RULE, labels, backends=["fake"], data={"x": np.ones((4, 4), np.float32)})
     assert not errors(found)
-    assert "100.00% of the elements of 'top' differ" in warnings(found)[0].message
+    assert "'top': 100.00% of the elements differ" in warnings(found)[0].message
