@@ -22,6 +22,8 @@ from nmtool.difference import COARSE_TOLERANCE, TOLERANCE, allowed_difference, d
         ([1.0, 1.0], [1.0], np.inf),
         ([1, 2, 3, 4], [1, 2, 3, 5], 0.25),
         ([True], [True], 0.0),
+        (np.uint8([3, 100]), np.uint8([2, 100]), 0.0),  # codes, which may round either way
+        (np.int8([-128, 100]), np.int8([127, 100]), 255 / 127),
     ],
 )
 def test_difference(have, want, expected):

@@ -35,7 +35,7 @@ class Comparison:
 
     def __str__(self) -> str:
         if not self.real:
-            return f"{self.relative:.2%} of the elements of {self.output!r} differ"
+            return f"{self.output!r}: {self.relative:.2%} of the elements differ"
         parts = [f"max abs {_or_shapes(self.max_abs)}", f"relative {self.relative:.2g}"]
         if self.cosine is not None:
             parts.append(f"cosine {self.cosine:.7f}")

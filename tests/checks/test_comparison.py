@@ -38,7 +38,7 @@ def test_what_cannot_be_measured_is_left_out():
     assert (shapes.top1, shapes.cosine, shapes.max_abs, shapes.relative) == (None, None, None, np.inf)
     assert "max abs unknown (the shapes differ)" in str(shapes)
     numbers = one([1, 2, 3, 4], [1, 2, 3, 5])
-    assert str(numbers) == "25.00% of the elements of 'y' differ"
+    assert str(numbers) == "'y': 25.00% of the elements differ"
 
 
 @pytest.mark.parametrize(("have", "want", "cosine"), [([0.0, 0], [0.0, 0], 1), ([0.0, 1], [0.0, 0], 0)])

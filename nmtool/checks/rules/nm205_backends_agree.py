@@ -84,7 +84,7 @@ def _variant(subject: Subject, variant: Literal["clean", "noisy"], model: ir.Mod
             reason = brief(failure.message)
             yield not_checked(f"{name} does not run the {variant} model: {reason}", failure.hint or "", backend=name)
             continue
-        title = f"{loaded.runner.description}, {variant} model" if subject.noisy else loaded.runner.description
+        title = f"{loaded.runner.description}, {variant} model"
         compared = compare(subject.outputs, outputs, expected)
         results.append(_Result(name, title, outputs, compared, disagreeing(compared, tolerance)))
     outvoted = not right.reason and _is_outvoted(results, subject.outputs, tolerance)
@@ -122,5 +122,5 @@ def _findings(
     yield note(f"{result.title}: agrees with {right.name} in {worst(result.compared)}", **facts)
     for each in result.compared:
         if not each.real and each.relative > 0 and any(other.real for other in result.compared):
-            message = f"{result.title}: {each} from {right.name}, while real outputs agree"
+            message = f"{result.title}: against {right.name}, {each}, while real outputs agree"
             yield warning(message, "look for ties, or use the real outputs", **facts)

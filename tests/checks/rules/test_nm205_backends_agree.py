@@ -68,7 +68,7 @@ def test_a_wrong_kernel_is_found(fake):
 
     fake(leaky)
     (error,) = errors(outcome(RULE, DENSE, backends=["fake", *TWO]))
-    assert error.message.startswith("fake 1: differs from onnx reference evaluator")
+    assert error.message.startswith("fake 1, clean model: differs from onnx reference evaluator")
     assert "the first node that differs: act (Relu, by 0.0" in error.message
     assert error.facts["node"] == "act"
     assert error.facts["backend"] == "fake"
@@ -145,4 +145,4 @@ def test_a_tie_is_a_warning(fake):
     fake(last)
     found = outcome(RULE, labels, backends=["fake"], data={"x": np.ones((4, 4), np.float32)})
     assert not errors(found)
-    assert "100.00% of the elements of 'top' differ" in warnings(found)[0].message
+    assert "'top': 100.00% of the elements differ" in warnings(found)[0].message
