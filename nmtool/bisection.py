@@ -27,15 +27,18 @@ class Divergence:
         op_type: its operator.
         value: the output.
         difference: of the output, see `nmtool.difference.difference`.
+        fused: whether it agrees when what the node reads are outputs too, which holds optimizations back.
     """
 
     node: str
     op_type: str
     value: str
     difference: float
+    fused: bool
 
     def __str__(self) -> str:
-        return f"{self.node} ({self.op_type}, by {self.difference:.2g})"
+        found = f"{self.node} ({self.op_type}, by {self.difference:.2g})"
+        return f"{found}, only when it is optimized together with what it reads" if self.fused else found
 
 
 def first_divergence(
@@ -57,8 +60,7 @@ def first_divergence(
         tolerance: the difference that is allowed.
 
     Returns:
-        None where no output differs any more while values inside are outputs: then a runtime's optimizations, which
-        values that are outputs hold back, make the difference.
+        None where no output differs.
 
     Raises:
         ModelError: a runtime does not run the model with values inside as outputs.
@@ -87,7 +89,8 @@ class _Search:
             inputs = self._known(self._read_by(node))
             position = self._first_wrong(inputs)
             if position is None:
-                return Divergence(label(node), node.op_type, found, self._differences[found])
+                fused = self._measure([found, *inputs])[found] <= self._tolerance
+                return Divergence(label(node), node.op_type, found, self._differences[found], fused)
             wrong = inputs[position]
 
     def _bisect(self, wrong: str) -> str:
@@ -130,8 +133,10 @@ class _Search:
         """Position of the first value that differs."""
         new = [name for name in names if name not in self._differences]
         for start in range(0, len(new), _WIDTH):
-            chunk = new[start : start + _WIDTH]
-            have, want = self._have(chunk), self._want(chunk)
-            self._differences |= {name: difference(have[name], want[name]) for name in chunk}
+            self._differences |= self._measure(new[start : start + _WIDTH])
         wrong = (k for k, name in enumerate(names) if self._differences[name] > self._tolerance)
         return next(wrong, None)
+
+    def _measure(self, names: Sequence[str]) -> dict[str, float]:
+        have, want = self._have(names), self._want(names)
+        return {name: difference(have[name], want[name]) for name in names}

@@ -7,7 +7,6 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from nmtool.passes.constants import FLOATS
 from nmtool.payloads import stored_arrays
 
 TOLERANCE = 1e-4
@@ -68,12 +67,22 @@ def is_real(values: NDArray[Any]) -> bool:
 
 def allowed_difference(model: onnx.ModelProto) -> float:
     """The difference that rounding explains, by the precision that the model computes in."""
-    half = FLOATS - {ir.DataType.FLOAT, ir.DataType.DOUBLE}
+    quantized = any(part in node.op_type for node in _nodes(model) for part in _QUANTIZED)
+    return COARSE_TOLERANCE if quantized or has_half(model) else TOLERANCE
+
+
+def has_half(model: onnx.ModelProto) -> bool:
+    """Whether arrays, inputs, outputs or casts of the model are in half precision."""
     types = {tensor.data_type for _, tensor in stored_arrays(model)}
     types |= {value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)}
-    for node in (*model.graph.node, *(node for function in model.functions for node in function.node)):
-        if any(part in node.op_type for part in _QUANTIZED):
-            return COARSE_TOLERANCE
-        if node.op_type == "Cast":
-            types |= {attribute.i for attribute in node.attribute if attribute.name == "to"}
-    return COARSE_TOLERANCE if types & {dtype.value for dtype in half} else TOLERANCE
+    types |= {
+        attribute.i
+        for node in _nodes(model)
+        for attribute in node.attribute
+        if node.op_type == "Cast" and attribute.name == "to"
+    }
+    return bool(types & {ir.DataType.FLOAT16.value, ir.DataType.BFLOAT16.value})
+
+
+def _nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    return [*model.graph.node, *(node for function in model.functions for node in function.node)]

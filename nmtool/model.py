@@ -36,7 +36,7 @@ def load(source: ModelSource) -> ir.Model:
         model = _deserialize(source, "the model")
     else:
         path = Path(source)
-        model = _deserialize(_parse(path), str(path))
+        model = _deserialize(parse(path), str(path))
         for graph in (model.graph, *(function.graph for function in model.functions.values())):
             ir.external_data.set_base_dir(graph, path.parent)
     for tensor in external_tensors(model):
@@ -136,7 +136,12 @@ def _write(model: ir.Model, path: Path, data_name: str | None) -> None:
         raise ModelError(f"the model cannot be stored as ONNX: {error}") from error
 
 
-def _parse(path: Path) -> onnx.ModelProto:
+def parse(path: Path) -> onnx.ModelProto:
+    """Read the message of a file, without its external data.
+
+    Raises:
+        ModelError: no such file, or it is not an ONNX model.
+    """
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(path.read_bytes())

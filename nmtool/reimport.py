@@ -11,10 +11,10 @@ import onnx
 from numpy.typing import NDArray
 
 from nmtool.errors import ModelError, UsageError
-from nmtool.model import load
+from nmtool.model import load, parse
 from nmtool.payloads import Change, replace, stored_arrays, tensors, write_data
 
-Source: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto"
+Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto
 """A model whose every byte is at hand: onnx_ir's view of one would not keep them."""
 
 
@@ -102,7 +102,7 @@ def read(source: Source) -> tuple[onnx.ModelProto, Path]:
         model = onnx.ModelProto()
         model.CopyFrom(source)
         return model, Path()
-    return onnx.load(source, load_external_data=False), Path(source).parent
+    return parse(Path(source)), Path(source).parent
 
 
 def _replace(

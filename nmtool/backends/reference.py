@@ -10,6 +10,7 @@ import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 
 from nmtool import model as model_files
+from nmtool.backends.reference_ops import corrections
 from nmtool.backends.runner import Array, Port, ports
 from nmtool.errors import ModelError
 from nmtool.model import ModelSource
@@ -37,7 +38,8 @@ class ReferenceRunner:
     """A ReferenceEvaluator as a Runner."""
 
     def __init__(self, model: ir.Model) -> None:
-        self._evaluator = ReferenceEvaluator(model_files.to_proto(model))
+        corrected = corrections(model.opset_imports.get("", 0))
+        self._evaluator = ReferenceEvaluator(model_files.to_proto(model), new_ops=corrected)
         self.inputs: Mapping[str, Port] = ports(model)
         self.outputs: Sequence[str] = [output.name or "" for output in model.graph.outputs]
         self.metadata: Mapping[str, str] = model.metadata_props

@@ -46,6 +46,6 @@ def _build(model: ir.Model) -> Compute:
         with torch.no_grad():
             results = module(*(torch.tensor(feeds[name]) for name in inputs))
         values = results if isinstance(results, tuple) else (results,)
-        return [values[names.index(name)].numpy() for name in outputs]
+        return [values[names.index(name)].detach().numpy() for name in outputs]
 
     return compute

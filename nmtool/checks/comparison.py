@@ -69,6 +69,11 @@ def disagreeing(comparisons: Iterable[Comparison], tolerance: float) -> list[Com
     return sorted((each for each in judged if each.relative > tolerance), key=lambda each: -each.relative)
 
 
+def worst(comparisons: Iterable[Comparison]) -> Comparison:
+    """The one with the largest relative difference; of real numbers, where there are any."""
+    return max(comparisons, key=lambda each: (each.real, each.relative))
+
+
 def _compare(name: str, have: Array, want: Array) -> Comparison:
     real = is_real(want)
     relative = difference(have, want)

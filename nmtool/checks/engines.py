@@ -9,7 +9,7 @@ import onnx_ir as ir
 from nmtool import backends
 from nmtool.backends import Array
 from nmtool.checks.effort import effort
-from nmtool.checks.finding import Finding, not_checked
+from nmtool.checks.finding import Finding, brief, not_checked
 from nmtool.checks.subject import Subject
 from nmtool.errors import ModelError
 from nmtool.model import ModelSource, initializer_tensors
@@ -47,6 +47,12 @@ def loader(subject: Subject, backend: str, **options: Any) -> Loader:
     return lambda model: NoisyRunner(backends.load(model, backend, **options))
 
 
+def reproducible(loaded: NoisyRunner) -> bool:
+    """Whether the noise of a loaded model is a function of the trial, with the values that are specified."""
+    record = loaded.provenance
+    return record is not None and loaded.takes_trial and (record.exact or loaded.runner.library)
+
+
 @dataclass(frozen=True)
 class Oracle:
     """What is right.
@@ -55,7 +61,7 @@ class Oracle:
         name: name and version of the runtime.
         reason: why it is not onnx's reference evaluator; "" where it is.
         load: loads other models on it.
-        expected: all outputs for the subject's feeds by name, at trial 0 and scale 1.
+        expected: the outputs for the subject's feeds by name, at trial 0 and scale 1.
     """
 
     name: str
@@ -75,26 +81,25 @@ def oracle(subject: Subject, variant: Literal["clean", "noisy"]) -> Oracle:
     model = subject.clean if variant == "clean" else subject.noisy
     if model is None:
         raise ModelError("the model has no noise", hint="inject some with --eta")
-    reason = _too_much(subject) or (_too_many_draws(model) if variant == "noisy" else "")
+    reason = too_much(subject) or (_too_many_draws(model) if variant == "noisy" else "")
     if not reason:
         try:
-            return _run(lambda model: NoisyRunner(backends.load(model, "reference")), model, subject.feeds, "")
+            return _run(subject, loader(subject, "reference"), model, "")
         except ModelError as error:
-            reason = error.message.splitlines()[0]
+            reason = brief(error.message)
     plain = loader(subject, "onnxruntime", optimization="none", library=False)
-    return _run(plain, model, subject.feeds, reason)
+    return _run(subject, plain, model, reason)
 
 
-def _run(load: Loader, model: ir.Model, feeds: Mapping[str, Array], reason: str) -> Oracle:
-    runner = load(model)
-    names = runner.runner.outputs
-    results = runner.run(names, feeds, trial=0, scale=1.0)
-    name = runner.runner.description + (" without optimizations" if reason else "")
-    return Oracle(name, reason, load, dict(zip(names, results, strict=True)))
+def _run(subject: Subject, load: Loader, model: ir.Model, reason: str) -> Oracle:
+    loaded = load(model)
+    results = loaded.run(subject.outputs, subject.feeds, trial=0, scale=1.0)
+    name = loaded.runner.description + (" without optimizations" if reason else "")
+    return Oracle(name, reason, load, dict(zip(subject.outputs, results, strict=True)))
 
 
-def _too_much(subject: Subject) -> str:
-    """Why the reference evaluator would take too long, or ""."""
+def too_much(subject: Subject) -> str:
+    """Why the reference evaluator would take too long on the subject's feeds, or ""."""
     needed = effort(subject.clean, {name: array.shape for name, array in subject.feeds.items()})
     if needed.macs > _MOST_MACS:
         return f"{needed.macs:.2g} multiply-accumulates are too many for the reference evaluator"

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+_BRIEF = 200  # characters
+
 
 class Severity(StrEnum):
     """How bad a finding is, worst first."""
@@ -30,6 +32,12 @@ class Finding:
     message: str
     fix: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def brief(message: str) -> str:
+    """A message of a runtime as part of a line: its first line, and not more than 200 characters of that."""
+    first = message.splitlines()[0]
+    return first if len(first) <= _BRIEF else first[: _BRIEF - 1] + "…"
 
 
 def error(message: str, fix: str, **facts: Any) -> Finding:

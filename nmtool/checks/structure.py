@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
+from nmtool.checks.finding import not_checked
 from nmtool.checks.subject import Subject
 from nmtool.errors import ModelError
 from nmtool.model import load, to_proto
@@ -15,6 +16,8 @@ from nmtool.passes.noise_rewriter import NODE_PREFIX, NOISY_SUFFIX
 from nmtool.payloads import PAYLOAD_FIELDS, stored_arrays
 from nmtool.reimport import read
 from nmtool.verbs.lift import lift
+
+NO_ORIGINAL = not_checked("there is no original to compare with", "--against original.onnx")
 
 
 class Pair:

@@ -13,13 +13,13 @@ from nmtool.backends import Array
 from nmtool.backends.ports import ports
 from nmtool.checks.declared import Declared, declare
 from nmtool.checks.gates import Gate
+from nmtool.checks.inputs import made_up
 from nmtool.data import DataOptions, Dataset, DataSource
 from nmtool.data import load as load_data
 from nmtool.errors import ModelError
 from nmtool.model import ModelSource, load
 from nmtool.noise.base import NoiseModel
 from nmtool.passes.strip_noise import StripNoise
-from nmtool.probe import random_inputs
 from nmtool.reimport import Source, read
 from nmtool.verbs.inject import inject
 from nmtool.verbs.noisy import NoisyRunner
@@ -126,6 +126,14 @@ class Subject:
         return declare(*self.made_noisy)
 
     @cached_property
+    def outputs(self) -> list[str]:
+        """Names of the outputs that are tensors: neither sequences nor maps; ModelError where none is."""
+        names = [output.name for output in self.proto.graph.output if output.type.WhichOneof("value") == "tensor_type"]
+        if not names:
+            raise ModelError("no output of the model is a tensor", hint="leave sequences and maps to the caller")
+        return names
+
+    @cached_property
     def data(self) -> Dataset | None:
         """The samples of the request."""
         if self.request.data is None:
@@ -140,7 +148,7 @@ class Subject:
     def samples(self, count: int) -> Mapping[str, Array]:
         """So many samples, real ones where there are any; as many as the model's batch where that is not open."""
         if self.data is None:
-            return random_inputs(self.clean, batch=count, seed=self.request.seed)
+            return made_up(self.clean, self._run, batch=count, seed=self.request.seed)
         if self.data.fixed:
             return next(iter(self.data)).feeds
         return self.data.take(range(min(count, self.data.count))).feeds
@@ -149,6 +157,9 @@ class Subject:
         """Report to the caller of the check."""
         if self.request.progress is not None:
             self.request.progress(what, done, total)
+
+    def _run(self, feeds: Mapping[str, Array]) -> object:
+        return self.on("onnxruntime", "clean").run(self.outputs, feeds, trial=0, scale=1.0)
 
     def on(self, backend: str, variant: Variant) -> NoisyRunner:
         """The model on a backend, loaded once.

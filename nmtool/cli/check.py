@@ -96,8 +96,8 @@ def check(
 def _print(report: "Report") -> None:
     """All findings, worst first, then the rules that found nothing."""
     rows = [(str(finding.severity), outcome.code, finding.message) for outcome, finding in report.findings]
-    silent = [outcome for outcome in report.outcomes if not outcome.findings]
-    table(("", "rule", "finding"), [*rows, *(("passed", outcome.code, outcome.title.lower()) for outcome in silent)])
+    silent = [("passed", outcome.code, outcome.title) for outcome in report.outcomes if not outcome.findings]
+    table(("", "rule", "finding"), [*rows, *silent])
     fixes = dict.fromkeys((outcome.code, finding.fix) for outcome, finding in report.findings if finding.fix)
     for code, fix in fixes:
         print(f"{code}: {fix}")

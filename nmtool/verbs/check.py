@@ -10,7 +10,7 @@ from nmtool.checks.report import Report
 from nmtool.checks.rules import RULES
 from nmtool.checks.subject import Request, Subject
 from nmtool.data import DataOptions, DataSource
-from nmtool.errors import UsageError
+from nmtool.errors import ModelError, UsageError
 from nmtool.model import digest
 from nmtool.noise import resolved
 from nmtool.noise.base import NoiseModel
@@ -123,10 +123,17 @@ def _name(model: Source) -> str:
     return os.fspath(model) if isinstance(model, (str, os.PathLike)) else model.graph.name or "model"
 
 
+def _digest(model: Source) -> str | None:
+    try:
+        return digest(model)
+    except ModelError:  # one in memory that is malformed: rules say how
+        return None
+
+
 def _facts(model: Source, against: Source | None, alpha: float, seed: int) -> dict[str, Any]:
     return {
-        "model_sha256": digest(model),
-        "against_sha256": None if against is None else digest(against),
+        "model_sha256": _digest(model),
+        "against_sha256": None if against is None else _digest(against),
         "alpha": alpha,
         "seed": seed,
         "versions": versions(),

@@ -43,9 +43,7 @@ def _findings(name: str, tensor: onnx.TensorProto, subject: Subject) -> Iterator
     dtype = ir.DataType(tensor.data_type).name.lower()
     finite = np.isfinite(values)
     if bad := values.size - int(np.count_nonzero(finite)):
-        yield error(
-            f"array {name!r} ({dtype}) has {bad} of {values.size} values that are NaN or infinite", "train again"
-        )
+        yield error(f"array {name!r} ({dtype}) has {bad} of {values.size} that are NaN or infinite", "train again")
         return
     tiny = (values != 0) & (np.abs(values) < _SMALLEST[ir.DataType(tensor.data_type)])
     if values.size and (share := float(np.mean(tiny))) > _DENORMAL_SHARE:

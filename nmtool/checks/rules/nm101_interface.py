@@ -12,7 +12,7 @@ from typing import TypeAlias
 import onnx
 
 from nmtool.checks.finding import Finding, error
-from nmtool.checks.structure import pair
+from nmtool.checks.structure import NO_ORIGINAL, pair
 from nmtool.checks.subject import Subject
 
 _Values: TypeAlias = Sequence[onnx.ValueInfoProto]
@@ -24,6 +24,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     """Compare the declared inputs and outputs."""
     both = pair(subject)
     if both is None:
+        yield NO_ORIGINAL
         return
     for kind in ("input", "output"):
         yield from _compare(kind, getattr(both.ours.graph, kind), getattr(both.original.graph, kind))

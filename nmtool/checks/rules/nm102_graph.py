@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import onnx
 
 from nmtool.checks.finding import Finding, error, note
-from nmtool.checks.structure import Pair, initializers, nodes, pair
+from nmtool.checks.structure import NO_ORIGINAL, Pair, initializers, nodes, pair
 from nmtool.checks.subject import Subject
 
 _FIX = "start from the original again, or check --against the file that really came before"
@@ -24,6 +24,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     """Compare nodes, arrays and opsets."""
     both = pair(subject)
     if both is None:
+        yield NO_ORIGINAL
         return
     for said in both.notes:
         yield note(f"the original was {said}")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nmtool import provenance
 from nmtool.checks.finding import Finding, error, note, warning
-from nmtool.checks.structure import pair
+from nmtool.checks.structure import NO_ORIGINAL, pair
 from nmtool.checks.subject import Subject
 from nmtool.model import digest
 from nmtool.passes.constants import FLOATS
@@ -34,6 +34,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     both = pair(subject)
     against = subject.request.against
     if both is None or against is None:
+        yield NO_ORIGINAL
         return
     changed: list[dict[str, Any]] = []
     for name, tensor, source in both.arrays:

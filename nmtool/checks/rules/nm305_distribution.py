@@ -29,7 +29,7 @@ from statistics import NormalDist
 from nmtool.backends import Array
 from nmtool.checks.effort import effort
 from nmtool.checks.engines import absent, loader, present
-from nmtool.checks.finding import Finding, error, not_checked, note, warning
+from nmtool.checks.finding import Finding, brief, error, not_checked, note, warning
 from nmtool.checks.samples import Effect, effect, visible
 from nmtool.checks.statistics import TwoSample, holm, two_sample_test
 from nmtool.checks.subject import SAMPLES, Subject
@@ -45,6 +45,8 @@ _FIX = "`nmtool explain NM305` has more; give this backend models made by `nmtoo
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare every backend with ONNX Runtime."""
+    if subject.noisy is None:
+        return
     noisy, _ = subject.made_noisy
     trials, feeds = subject.request.trials, _feeds(subject)
     reference = loader(subject, "onnxruntime")(noisy)
@@ -65,7 +67,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         try:
             others[backend] = _effect(subject, backend, load(noisy), feeds, range(trials, 2 * trials))
         except (ModelError, SetupError) as failure:
-            yield not_checked(f"{backend}: {failure.message}", failure.hint or "", backend=backend)
+            yield not_checked(f"{backend}: {brief(failure.message)}", failure.hint or "", backend=backend)
     yield from absent(subject)
     yield from _judge(subject, name, expected, others)
 
@@ -74,7 +76,7 @@ def _effect(subject: Subject, name: str, runner: NoisyRunner, feeds: Mapping[str
     def progress(done: int) -> None:
         subject.progress(f"noise on {name}", done, len(trials))
 
-    return effect(runner, feeds, trials, _SECONDS, progress)
+    return effect(runner, subject.outputs, feeds, trials, _SECONDS, progress)
 
 
 def _judge(subject: Subject, name: str, expected: Effect, others: dict[str, Effect]) -> Iterator[Finding]:
