@@ -5,15 +5,15 @@ each of: ONNX Runtime with the standard operators that the file defines, and eve
 model (backends that compute other integers refuse it; give them baked models). What a backend computes without noise is
 subtracted, so rounding does not count.
 
-Three statistics compare the two sides over all elements of the outputs, each divided by its standard deviation: the
-log ratio of total variances, the mean two-sample distance of Kolmogorov and Smirnov, and the norm of the
-difference of means. Their p-values come from a permutation test over trials: it is exact whatever the outputs'
-distribution and dependence (Phipson and Smyth 2010, "Permutation p-values should never be zero"). Over all backends and
-statistics together the chance of a false alarm is at most alpha (Holm 1979).
+Three statistics compare the two sides: the log ratio of the total variances of the outputs' principal components, the
+two-sample distance of Kolmogorov and Smirnov, mean over the elements of the outputs, and the norm of the difference of
+their means, each element divided by its standard deviation. P-values come from a permutation test over trials: it is
+exact whatever the outputs' distribution and dependence (Phipson and Smyth 2010, "Permutation p-values should never be
+zero"). Over all backends and statistics together the chance of a false alarm is at most alpha (Holm 1979).
 
 The note of each backend says which error of sigma would have been found with a probability of 90 %. It shrinks with the
-square root of the trials, and of the number of outputs that vary independently; with 200 trials and 40 such
-outputs it is about 5 %.
+square root of the trials, and with that of the number of outputs that vary independently: with 200 trials and 40 such
+outputs it is about 5 %. There are more of them where --data, or the model's batch, has more samples: up to 16 are used.
 
 A backend that fails draws other noise than the others, or computes otherwise once there is noise: figures measured on
 one do not hold on the other.
@@ -37,7 +37,7 @@ from nmtool.errors import ModelError, SetupError
 from nmtool.verbs.noisy import NoisyRunner
 
 _SECONDS = 300.0  # that the trials of a backend may take
-_MACS, _MOST_SAMPLES = 1e12, 64  # multiply-accumulates of all trials, and samples, where more than SAMPLES are run
+_MACS, _MOST_SAMPLES = 1e12, 16  # multiply-accumulates of all trials, and samples, where more than SAMPLES are run
 _POWER = 0.9
 _BODIES = "onnxruntime with standard operators"
 _FIX = "`nmtool explain NM305` has more; give this backend models made by `nmtool bake`"
