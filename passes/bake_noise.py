@@ -134,6 +134,12 @@ class BakeNoise(ir.passes.InPlacePass):
     def _sample(self, node: ir.Node, array: ir.Value, draws: tuple[Draw, ...]) -> ir.TensorProtocol:
         """The array with noise; computed when it is written if it is external, so that only one is in memory."""
         clean, name = self._finder.tensor(array), array.name
+        if any(value is None for draw in draws for value in draw.parameters):
+            raise ModelError(
+                f"node {label(node)!r} is a {DOMAIN}::{node.op_type}, which the model does not define as nmtool does: "
+                "it computes the parameters of its noise",
+                hint="another tool changed the functions: inject the source model again",
+            )
         parameters = [[self._finder.tensor(v).numpy() for v in draw.parameters if v is not None] for draw in draws]
         seed, stream = (node.attributes.get_int(attribute, 0) for attribute in ("seed", "stream"))
 

@@ -34,6 +34,7 @@ class Effect:
 
 def effect(
     runner: NoisyRunner,
+    outputs: Sequence[str],
     feeds: Mapping[str, Array],
     trials: range,
     limit: float,
@@ -43,6 +44,7 @@ def effect(
 
     Args:
         runner: the noisy model on a runtime.
+        outputs: those that are looked at.
         feeds: its inputs.
         trials: numbers of the noise samples. A model that takes none has another in each run, and skips as many runs
             as there are numbers before the first: sessions of one process may begin with the same random numbers.
@@ -52,14 +54,14 @@ def effect(
     Raises:
         ModelError: the runtime failed or is too slow, or outputs change their shapes with the noise.
     """
-    clean = _flat(runner, feeds, trials[0], 0.0)
+    clean = _flat(runner, outputs, feeds, trials[0], 0.0)
     columns = np.unique(np.linspace(0, clean.size - 1, min(clean.size, _COORDINATES)).astype(int))
     values = np.empty((len(trials), len(columns)))
     for _ in range(0 if runner.takes_trial else trials.start):
-        _flat(runner, feeds, 0, 1.0)
+        _flat(runner, outputs, feeds, 0, 1.0)
     for row, trial in enumerate(trials):
         start = time.monotonic()
-        noisy = _flat(runner, feeds, trial, 1.0)
+        noisy = _flat(runner, outputs, feeds, trial, 1.0)
         if noisy.size != clean.size:
             raise ModelError("its outputs change their shapes with the noise", hint="check outputs of fixed shapes")
         values[row] = noisy[columns]
@@ -82,10 +84,10 @@ def visible(sides: Sequence[Effect]) -> Array:
     return chosen
 
 
-def _flat(runner: NoisyRunner, feeds: Mapping[str, Array], trial: int, scale: float) -> Float64:
+def _flat(runner: NoisyRunner, outputs: Sequence[str], feeds: Mapping[str, Array], trial: int, scale: float) -> Float64:
     """All real outputs in a row; integers where there are no real ones."""
-    outputs = runner.run(runner.runner.outputs, feeds, trial, scale)
-    chosen = [each for each in outputs if is_floating(each)] or [each for each in outputs if each.dtype.kind in "iub"]
+    results = runner.run(outputs, feeds, trial, scale)
+    chosen = [each for each in results if is_floating(each)] or [each for each in results if each.dtype.kind in "iub"]
     if not any(each.size for each in chosen):
         raise ModelError("it has no numbers as outputs", hint="add an output of numbers to the model")
     return np.concatenate([each.reshape(-1).astype(np.float64) for each in chosen])

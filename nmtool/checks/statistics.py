@@ -12,8 +12,9 @@ from nmtool.verbs.sweep.statistics import student_t
 
 Float64: TypeAlias = NDArray[np.float64]
 
-_BLOCK = 256  # permutations at a time: their labels stay small
 _SHAPES = 256  # coordinates that the distance of Kolmogorov and Smirnov is taken of: it is the slow one
+_SMALLEST_COMPONENT = 0.05  # standard deviation, relative to that of the largest
+_ZERO = 1e-300  # in the place of variances of 0
 _TIES = 1e-6  # relative difference of two statistics that rounding explains
 
 
@@ -80,13 +81,11 @@ class TwoSample:
 
     Attributes:
         p_values: by name of the statistic; not adjusted for their number.
-        values: of the statistics.
-        sigma_ratio: of the second sample to the first.
-        resolution: standard error of that ratio where the distributions are equal.
+        sigma_ratio: of the second sample to the first, over all coordinates.
+        resolution: standard error of that ratio, as the test of the variance sees it, where distributions are equal.
     """
 
     p_values: Mapping[str, float]
-    values: Mapping[str, float]
     sigma_ratio: float
     resolution: float
 
@@ -99,8 +98,10 @@ def two_sample_test(first: Float64, second: Float64, rounds: int, seed: int) -> 
     statistic is at least as extreme, is a valid p-value: Phipson and Smyth 2010, "Permutation p-values should never be
     zero". Coordinates are divided by their standard deviation over both samples, which shuffling does not change.
 
-    The statistics are the log ratio of the total variances, two-sided ("variance"), the two-sample distance of
-    Kolmogorov and Smirnov, mean over coordinates ("shape"), and the norm of the difference of means ("mean").
+    - "variance": log of the ratio of total variances, two-sided, of the principal components of both samples together,
+      each scaled to the same variance: outputs that vary together would else count as one, and hide an error of sigma.
+    - "shape": two-sample distance of Kolmogorov and Smirnov, mean over coordinates.
+    - "mean": norm of the difference of means.
 
     Args:
         first: trials by coordinates, at least 2 x 1; every coordinate varies.
@@ -115,11 +116,19 @@ def two_sample_test(first: Float64, second: Float64, rounds: int, seed: int) -> 
     labels[0, : len(first)] = True  # the true order
     for row in labels[1:]:
         row[generator.permutation(len(pooled))[: len(first)]] = True
-    ratios, means = _moments(pooled, labels)
-    measured = {"variance": np.abs(ratios), "shape": _distances(spread_out(pooled, _SHAPES), labels), "mean": means}
+    components = _components(pooled, max(1, min(len(first), len(second)) // 2))
+    sides = labels.astype(np.float64)
+    ratios = _log_ratios(components, sides)
+    measured = {
+        "variance": np.abs(ratios),
+        "shape": _distances(spread_out(pooled, _SHAPES), labels),
+        "mean": _mean_differences(pooled, sides),
+    }
     p_values = {name: float(np.mean(values >= values[0] * (1 - _TIES))) for name, values in measured.items()}
-    values = {"variance": float(ratios[0])} | {name: float(measured[name][0]) for name in ("shape", "mean")}
-    return TwoSample(p_values, values, math.exp(values["variance"] / 2), float(ratios[1:].std()) / 2)
+    sigma_ratio = math.exp(float(_log_ratios(pooled, sides[:1])[0]) / 2)
+    # With as many components as trials all trials would be equally far out: the components take part of the ratio.
+    seen = 1 - components.shape[1] / len(pooled)
+    return TwoSample(p_values, sigma_ratio, float(ratios[1:].std()) / 2 / seen)
 
 
 def spread_out(values: Float64, most: int) -> Float64:
@@ -130,24 +139,39 @@ def spread_out(values: Float64, most: int) -> Float64:
     return chosen
 
 
-def _moments(pooled: Float64, labels: NDArray[np.bool_]) -> tuple[Float64, Float64]:
-    """For each labelling, log of the ratio of total variances, second to first, and norm of the difference of means."""
-    size = int(labels[0].sum())
+def _components(pooled: Float64, most: int) -> Float64:
+    """The largest principal components, of variance 1, trials by components; those near rounding are left out."""
+    directions, sizes, _ = np.linalg.svd(pooled, full_matrices=False)
+    count = min(most, int((sizes > _SMALLEST_COMPONENT * sizes[0]).sum()))
+    components: Float64 = directions[:, :count] * math.sqrt(len(pooled))
+    return components
+
+
+def _log_ratios(pooled: Float64, sides: Float64) -> Float64:
+    """For each order, log of the ratio of total variances, second to first."""
+    size = int(sides[0].sum())
     other, squares = len(pooled) - size, np.square(pooled).sum(axis=1)
-    ratios, norms = [], []
-    for start in range(0, len(labels), _BLOCK):
-        block = labels[start : start + _BLOCK].astype(np.float64)
-        mean = block @ pooled / size
-        rest = -mean * size / other  # the pooled mean is 0
-        spread = block @ squares - size * np.square(mean).sum(axis=1)
-        remaining = squares.sum() - block @ squares - other * np.square(rest).sum(axis=1)
-        ratios.append(np.log(np.maximum(remaining, 1e-300) / np.maximum(spread, 1e-300) * (size - 1) / (other - 1)))
-        norms.append(np.linalg.norm(mean - rest, axis=1))
-    return np.concatenate(ratios), np.concatenate(norms)
+    means = _means(pooled, sides)
+    first = sides @ squares - size * np.square(means).sum(axis=1)
+    second = squares.sum() - sides @ squares - size**2 / other * np.square(means).sum(axis=1)
+    ratios: Float64 = np.log(np.maximum(second, _ZERO) / np.maximum(first, _ZERO) * (size - 1) / (other - 1))
+    return ratios
+
+
+def _mean_differences(pooled: Float64, sides: Float64) -> Float64:
+    """For each order, the norm of the difference of means."""
+    size = int(sides[0].sum())
+    norms: Float64 = np.linalg.norm(_means(pooled, sides), axis=1) * (1 + size / (len(pooled) - size))
+    return norms
+
+
+def _means(pooled: Float64, sides: Float64) -> Float64:
+    """For each order, the mean of the first side; that of the other is opposite, as the mean of both is 0."""
+    return sides @ pooled / int(sides[0].sum())
 
 
 def _distances(pooled: Float64, labels: NDArray[np.bool_]) -> Float64:
-    """For each labelling, the distance of Kolmogorov and Smirnov, mean over coordinates."""
+    """For each order, the distance of Kolmogorov and Smirnov, mean over coordinates."""
     size, count = int(labels[0].sum()), len(pooled)
     steps = np.where(labels.T, np.float32(1 / size), np.float32(-1 / (count - size)))
     total: Float64 = np.zeros(len(labels))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from planting import noisy, two_layers
+from planted import noisy, two_layers
 from scipy import stats
 
 from build import weights

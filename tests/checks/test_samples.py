@@ -4,11 +4,11 @@ import pytest
 from nmtool.checks.samples import effect, visible
 from nmtool.errors import ModelError
 
+OUTPUTS = ["real", "class"]
+
 
 class Runtime:
     """A runtime whose outputs are functions of the trial and the scale."""
-
-    outputs = ("real", "class")
 
     def __init__(self, real, takes_trial=True):
         self.real, self.runner, self.takes_trial, self.runs = real, self, takes_trial, 0
@@ -24,7 +24,7 @@ def ignore(done):
 
 def test_the_output_without_noise_is_subtracted():
     runtime = Runtime(lambda trial, scale: [[5, 7 + scale * trial]])
-    found = effect(runtime, {}, range(2, 5), 60, ignore)
+    found = effect(runtime, OUTPUTS, {}, range(2, 5), 60, ignore)
     np.testing.assert_array_equal(found.values, [[0, 2], [0, 3], [0, 4]])
     np.testing.assert_array_equal(found.size, [5, 7])
     np.testing.assert_array_equal(visible([found]), [False, True])
@@ -32,19 +32,19 @@ def test_the_output_without_noise_is_subtracted():
 
 def test_elements_that_are_not_finite_are_left_out():
     found = effect(
-        Runtime(lambda trial, scale: [trial, -np.inf, 1 / scale if scale else 0]), {}, range(1, 4), 60, ignore
+        Runtime(lambda trial, scale: [trial, -np.inf, 1 / scale if scale else 0]), OUTPUTS, {}, range(1, 4), 60, ignore
     )
     np.testing.assert_array_equal(visible([found]), [True, False, False])
 
 
 def test_runs_that_choose_no_trial_skip_those_of_the_other_side():
     runtime = Runtime(lambda trial, scale: [1.0], takes_trial=False)
-    effect(runtime, {}, range(3, 6), 60, ignore)
+    effect(runtime, OUTPUTS, {}, range(3, 6), 60, ignore)
     assert runtime.runs == 1 + 3 + 3
 
 
 def test_what_cannot_be_compared():
     with pytest.raises(ModelError, match="change their shapes"):
-        effect(Runtime(lambda trial, scale: [0.0] * (1 + trial)), {}, range(1, 4), 60, ignore)
+        effect(Runtime(lambda trial, scale: [0.0] * (1 + trial)), OUTPUTS, {}, range(1, 4), 60, ignore)
     with pytest.raises(ModelError, match="3 trials would take"):
-        effect(Runtime(lambda trial, scale: [0.0]), {}, range(3), 0.0, ignore)
+        effect(Runtime(lambda trial, scale: [0.0]), OUTPUTS, {}, range(3), 0.0, ignore)

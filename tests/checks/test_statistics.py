@@ -79,14 +79,24 @@ def test_each_statistic_finds_its_own_difference(change, statistic):
 
 
 def test_5_percent_of_sigma_are_found_in_40_outputs_and_200_trials():
-    """The power is stated as 90 %: of 100 tests at alpha 0.01 over three statistics, binomial(100, 0.9) are right."""
+    """The power is stated as 90 %: of 50 tests at alpha 0.01 over three statistics, binomial(50, 0.9) are right."""
     generator = np.random.default_rng(11)
     found, resolutions = 0, []
-    for seed in range(100):
+    for seed in range(50):
         first, second = generator.standard_normal((200, 40)), 1.05 * generator.standard_normal((200, 40))
         result = two_sample_test(first, second, rounds=599, seed=seed)
         found += min(holm(list(result.p_values.values()))) <= 0.01
         resolutions.append(result.resolution)
-    assert found >= stats.binom.ppf(0.001, 100, 0.9)
+    assert found >= stats.binom.ppf(0.001, 50, 0.9)
     detectable = (stats.norm.isf(0.01 / 3 / 2) + stats.norm.ppf(0.9)) * np.mean(resolutions)
     assert detectable == pytest.approx(0.05, rel=0.1)
+
+
+def test_dependent_outputs_do_not_hide_an_error_of_sigma():
+    """One source that dominates all outputs would: its variance alone has a standard error of 10 %."""
+    generator = np.random.default_rng(5)
+    mixing = np.concatenate([np.full((1, 60), 5.0), generator.standard_normal((60, 60))])
+    first, second = (factor * generator.standard_normal((200, 61)) @ mixing for factor in (1.0, 1.08))
+    result = two_sample_test(first, second, rounds=599, seed=0)
+    assert result.p_values["variance"] < 0.01
+    assert result.resolution < 0.02

@@ -160,3 +160,21 @@ def test_loading_keeps_the_source(tmp_path: Path) -> None:
     strip(noisy)
     assert serialized(source) == before
     assert serialized(noisy) == before_noisy
+
+
+def test_bake_refuses_a_composite_that_computes_its_parameters() -> None:
+    proto = ir.to_proto(inject(model("g (float[2,3] x) => (float[2,4] y) { y = MatMul(x, w) }", w=weights(3, 4))).model)
+    function = next(function for function in proto.functions if function.name == "NoisyMatMul")
+    function.node.insert(0, onnx.helper.make_node("Add", ["std", "std"], ["sum"]))
+    function.node[1].input[1] = "sum"
+    with pytest.raises(ModelError, match="computes the parameters"):
+        bake(proto)
+
+
+def test_a_composite_without_noise_is_refused_by_name() -> None:
+    proto = ir.to_proto(inject(model("g (float[2,3] x) => (float[2,4] y) { y = MatMul(x, w) }", w=weights(3, 4))).model)
+    function = next(function for function in proto.functions if function.name == "NoisyMatMul")
+    function.node[-1].input[1] = "B"
+    for verb in (strip, bake):
+        with pytest.raises(ModelError, match="'y' is a nmtool::NoisyMatMul, which the model does not define"):
+            verb(proto)

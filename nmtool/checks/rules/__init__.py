@@ -25,6 +25,7 @@ RULES = (
     "nm301_parameters",
     "nm302_streams",
     "nm303_sigma",
+    "nm304_baked",
     "nm305_distribution",
     "nm401_gate",
     "nm501_latency",

@@ -33,6 +33,8 @@ _FIX = "inject the noise again, into the source model with its present weights"
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare with the declared noise, parameter by parameter."""
+    if subject.noisy is None:
+        return
     noisy, record = subject.made_noisy
     try:
         declared = subject.declared

@@ -37,6 +37,8 @@ _FIX = "inject the noise again, into the source model"
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare with the declared noise, node by node."""
+    if subject.noisy is None:
+        return
     noisy, record = subject.made_noisy
     declared = subject.declared
     have, want = calls(noisy), calls(declared.model)

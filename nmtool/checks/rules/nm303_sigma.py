@@ -28,7 +28,7 @@ from nmtool import backends
 from nmtool.checks.array_model import INPUT, OUTPUT, SCALE, TRIAL, NoisyArray, array_model, noisy_arrays
 from nmtool.checks.array_noise import Float64, neutral, p_values, specified, stored
 from nmtool.checks.declared import noise_of
-from nmtool.checks.finding import Finding, error, not_checked, note
+from nmtool.checks.finding import Finding, brief, error, not_checked, note
 from nmtool.checks.statistics import holm
 from nmtool.checks.subject import Subject
 from nmtool.errors import ModelError
@@ -42,6 +42,8 @@ _SIDES = {True: "the operator library", False: "the standard operators"}
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Measure every array on both implementations."""
+    if subject.noisy is None:
+        return
     noisy, record = subject.made_noisy
     stages = noise_of(record).stages()
     try:
@@ -65,7 +67,7 @@ def check(subject: Subject) -> Iterator[Finding]:
                     continue
                 draws = _draw(runner, array, stages)
             except ModelError as failure:
-                yield not_checked(f"{where}: {failure.message}", failure.hint or _FIX)
+                yield not_checked(f"{where}: {brief(failure.message)}", failure.hint or _FIX)
                 continue
             facts = {"array": array.name, "node": label(array.nodes[-1]), "implementation": side}
             yield from _clean(draws, where, facts)

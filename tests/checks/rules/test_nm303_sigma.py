@@ -1,6 +1,7 @@
 import onnx
 import pytest
-from planting import body, change, louder, messages, noisy, outcome, two_layers
+from checking import outcome
+from planted import body, change, louder, noisy, said, two_layers
 from running import has_library
 
 RULE = "nm303_sigma"
@@ -56,14 +57,14 @@ def scaled_array(function):
 @pytest.mark.parametrize("opset", [13, 18])
 @pytest.mark.parametrize("edit", [drop_the_noise, ignore_the_scale, noise_twice, double_std])
 def test_an_edited_composite(edit, opset):
-    found = messages(outcome(RULE, edited("NoisyGemm", edit, opset=opset)))
+    found = said(outcome(RULE, edited("NoisyGemm", edit, opset=opset)))
     assert found
     assert all("array 'w' of node 'y'" in message for message in found)
     assert any("the standard operators" in message for message in found)
 
 
 def test_an_array_that_is_not_clean_at_scale_0():
-    found = messages(outcome(RULE, edited("NoisyGemm", scaled_array)))
+    found = said(outcome(RULE, edited("NoisyGemm", scaled_array)))
     assert any("not the clean array at scale 0" in message for message in found)
 
 
@@ -72,7 +73,7 @@ def test_an_array_that_is_not_clean_at_scale_0():
 def test_a_body_with_5_percent_more_sigma(opset, part):
     """The library's kernel takes the place of the body: only the standard operators are wrong."""
 
-    found = messages(outcome(RULE, edited("GaussianNoise", louder, opset=opset)))
+    found = said(outcome(RULE, edited("GaussianNoise", louder, opset=opset)))
     assert len(found) >= 2
     assert all("on the standard operators" in message and part in message for message in found)
 
@@ -82,9 +83,7 @@ def test_a_function_that_is_something_else():
         function.node.append(onnx.helper.make_node("Relu", ["Y"], ["Z"]))
         function.output[0] = "Z"
 
-    assert (
-        "which the model does not define as nmtool does" in messages(outcome(RULE, edited("NoisyGemm", add_a_node)))[0]
-    )
+    assert "which the model does not define as nmtool does" in said(outcome(RULE, edited("NoisyGemm", add_a_node)))[0]
 
 
 def test_stated_parameters_are_taken_as_they_are():

@@ -1,4 +1,4 @@
-"""Models that are wrong in a known way."""
+"""Noisy models that are wrong in a known way, and what a rule says of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
-from checking import outcome as outcome
 
 from build import model, weights
 from nmtool import provenance
@@ -14,7 +13,7 @@ from nmtool.checks.rule import Outcome
 from nmtool.verbs.inject import inject
 
 
-def messages(result: Outcome, severity: str = "error") -> list[str]:
+def said(result: Outcome, severity: str = "error") -> list[str]:
     """The messages of the findings of one severity; every finding but a note has a fix."""
     assert all(finding.fix for finding in result.findings if finding.severity in ("error", "warning"))
     return [finding.message for finding in result.findings if finding.severity == severity]

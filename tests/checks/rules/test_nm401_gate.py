@@ -1,7 +1,8 @@
 import numpy as np
 import onnx
 import pytest
-from planting import messages, noisy, outcome, two_layers
+from checking import outcome
+from planted import noisy, said, two_layers
 from running import run_ort
 
 from build import weights
@@ -27,15 +28,15 @@ def test_a_gate_that_the_model_passes():
 
 
 def test_a_gate_that_it_does_not_pass():
-    (message,) = messages(judged("top1>=0.99@eta=0.3"))
+    (message,) = said(judged("top1>=0.99@eta=0.3"))
     assert message.startswith("gate top1>=0.99@eta=0.3 failed: top1 at eta 0.3 is 0.")
-    assert messages(judged("mse<=0.001@eta=0.3"))
+    assert said(judged("mse<=0.001@eta=0.3"))
 
 
 def test_a_gate_at_the_mean_is_not_decided_and_fails():
     mean = judged("top1>=0.1@eta=0.1", max_trials=40).findings[0].facts["mean"]
     result = judged(f"top1>={mean}@eta=0.1", max_trials=5)
-    (message,) = messages(result)
+    (message,) = said(result)
     assert message.startswith(f"gate top1>={mean:g}@eta=0.1 is not decided: top1")
     assert "in 5 trials" in message
     assert result.findings[0].facts["decision"] is None
@@ -43,7 +44,7 @@ def test_a_gate_at_the_mean_is_not_decided_and_fails():
 
 def test_without_noise_one_evaluation_decides():
     result = judged("top1>=1@eta=0")
-    assert messages(result, "note") == ["gate top1>=1@eta=0 passed: top1 at eta 0 is 1 in 1 trial"]
+    assert said(result, "note") == ["gate top1>=1@eta=0 passed: top1 at eta 0 is 1 in 1 trial"]
 
 
 def test_noise_of_the_model_of_the_check_or_of_the_gate():
@@ -73,10 +74,10 @@ def test_a_gate_that_cannot_be_measured_has_not_passed():
     nothing_analog = onnx.parser.parse_model(
         '<ir_version: 10, opset_import: ["" : 18]> g (float[n,8] x) => (float[n,8] y) { y = Relu(x) }'
     )
-    (message,) = messages(judged("top1>=0.1@eta=0.05", nothing_analog))
+    (message,) = said(judged("top1>=0.1@eta=0.05", nothing_analog))
     assert message.startswith("gates cannot be measured: nothing to make noisy")
     labels = np.where(np.arange(60) == 59, 6, DATA[1])
-    (message,) = messages(outcome(RULE, two_layers(), data=(X, labels), gates=[parse("top1>=0.1@eta=0.05")]))
+    (message,) = said(outcome(RULE, two_layers(), data=(X, labels), gates=[parse("top1>=0.1@eta=0.05")]))
     assert "the output has 6 classes" in message
 
 
