@@ -58,3 +58,6 @@ def not_checked(message: str, fix: str = "", **facts: Any) -> Finding:
 def note(message: str, **facts: Any) -> Finding:
     """Something was checked, and this is what was measured."""
     return Finding(Severity.NOTE, message, "", facts)
+
+
+NO_NOISE = not_checked("the model has no noise", "inject some with --eta")

@@ -79,9 +79,21 @@ def visible(sides: Sequence[Effect]) -> Array:
     values = np.concatenate([side.values for side in sides])
     finite = np.isfinite(values).all(axis=0)
     spread = np.where(finite, values, 0.0).std(axis=0)
-    largest = max(float(side.size[finite].max(initial=0.0)) for side in sides)
-    chosen: Array = finite & (spread > _VISIBLE * largest)
+    chosen: Array = finite & (spread > _rounding(sides))
     return chosen
+
+
+def comparable(sides: Sequence[Effect]) -> list[Float64]:
+    """The values of the visible elements, without what is rounding.
+
+    Where a runtime has 0 and another 1e-39, as behind saturated gates, they have the same value.
+    """
+    chosen, step = visible(sides), _rounding(sides)
+    return [np.round(side.values[:, chosen] / step) * step if step else side.values[:, chosen] for side in sides]
+
+
+def _rounding(sides: Sequence[Effect]) -> float:
+    return _VISIBLE * max(float(side.size[np.isfinite(side.size)].max(initial=0.0)) for side in sides)
 
 
 def _flat(runner: NoisyRunner, outputs: Sequence[str], feeds: Mapping[str, Array], trial: int, scale: float) -> Float64:

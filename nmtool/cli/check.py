@@ -1,7 +1,7 @@
 """`nmtool check`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -17,6 +17,8 @@ from nmtool.errors import EXIT_CHECK_FAILED, UsageError
 
 if TYPE_CHECKING:
     from nmtool.checks.report import Report
+
+_Key = TypeVar("_Key")
 
 EXAMPLES = examples(
     "nmtool check noisy.onnx --against digits.onnx --data digits.npz",
@@ -107,12 +109,23 @@ def check(
 
 
 def _print(report: "Report") -> None:
-    """All findings, worst first, then the rules that found nothing."""
-    rows = [(str(finding.severity), outcome.code, finding.message) for outcome, finding in report.findings]
+    """All findings, worst first, then the rules that found nothing; what several rules say is said once."""
+    rules: dict[tuple[str, str], list[str]] = {}
+    fixes: dict[str, list[str]] = {}
+    for outcome, finding in report.findings:
+        _append(rules, (str(finding.severity), finding.message), outcome.code)
+        if finding.fix:
+            _append(fixes, finding.fix, outcome.code)
+    rows = [(severity, " ".join(codes), message) for (severity, message), codes in rules.items()]
     silent = [("passed", outcome.code, outcome.title) for outcome in report.outcomes if not outcome.findings]
     table(("", "rule", "finding"), [*rows, *silent])
-    fixes = dict.fromkeys((outcome.code, finding.fix) for outcome, finding in report.findings if finding.fix)
-    for code, fix in fixes:
-        print(f"{code}: {fix}")
+    for fix, codes in fixes.items():
+        print(f"{' '.join(codes)}: {fix}")
     statuses = ("passed", "warning", "error", "not checked")
     print(", ".join(f"{count} {status}" for status in statuses if (count := report.count(status))))
+
+
+def _append(lists: dict[_Key, list[str]], key: _Key, code: str) -> None:
+    codes = lists.setdefault(key, [])
+    if code not in codes:
+        codes.append(code)

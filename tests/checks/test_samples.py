@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nmtool.checks.samples import effect, visible
+from nmtool.checks.samples import comparable, effect, visible
 from nmtool.errors import ModelError
 
 OUTPUTS = ["real", "class"]
@@ -35,6 +35,18 @@ def test_elements_that_are_not_finite_are_left_out():
         Runtime(lambda trial, scale: [trial, -np.inf, 1 / scale if scale else 0]), OUTPUTS, {}, range(1, 4), 60, ignore
     )
     np.testing.assert_array_equal(visible([found]), [True, False, False])
+
+
+def test_values_that_differ_by_rounding_alone_are_the_same():
+    exact, rounded = (
+        effect(
+            Runtime(lambda trial, scale, zero=zero: [scale * trial % 2 or zero, 3.0]), OUTPUTS, {}, range(4), 60, ignore
+        )
+        for zero in (0.0, 1e-39)
+    )
+    first, second = comparable([exact, rounded])
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, [[0], [1], [0], [1]], rtol=1e-5)
 
 
 def test_runs_that_choose_no_trial_skip_those_of_the_other_side():

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from nmtool.checks.bisection import Run, first_node
 from nmtool.checks.comparison import compare, disagreeing, worst
 from nmtool.checks.engines import loader
-from nmtool.checks.finding import Finding, error, note
+from nmtool.checks.finding import NO_NOISE, Finding, error, note
 from nmtool.checks.subject import Subject
 from nmtool.difference import allowed_difference
 
@@ -25,6 +25,7 @@ _TRIALS = (0, 7)
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare the noisy model at scale 0 with the clean one."""
     if subject.noisy is None:
+        yield NO_NOISE
         return
     clean, tolerance = Run(loader(subject, "onnxruntime"), subject.clean), allowed_difference(subject.proto)
     want = subject.on("onnxruntime", "clean").run(subject.outputs, subject.feeds, trial=0, scale=1.0)

@@ -20,7 +20,7 @@ import numpy as np
 import onnx_ir as ir
 
 from nmtool.checks.declared import calls, parameter_inputs
-from nmtool.checks.finding import Finding, error, note
+from nmtool.checks.finding import NO_NOISE, Finding, error, note
 from nmtool.checks.subject import Subject
 from nmtool.errors import ModelError
 from nmtool.passes.constants import ConstantFinder
@@ -34,6 +34,7 @@ _FIX = "inject the noise again, into the source model with its present weights"
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare with the declared noise, parameter by parameter."""
     if subject.noisy is None:
+        yield NO_NOISE
         return
     noisy, record = subject.made_noisy
     try:

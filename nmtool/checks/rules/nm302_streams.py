@@ -23,7 +23,7 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from nmtool.checks.declared import Declared, calls, place
-from nmtool.checks.finding import Finding, error, note
+from nmtool.checks.finding import NO_NOISE, Finding, error, note
 from nmtool.checks.subject import Subject
 from nmtool.ops import DOMAIN
 from nmtool.passes.constants import ConstantFinder
@@ -38,6 +38,7 @@ _FIX = "inject the noise again, into the source model"
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare with the declared noise, node by node."""
     if subject.noisy is None:
+        yield NO_NOISE
         return
     noisy, record = subject.made_noisy
     declared = subject.declared

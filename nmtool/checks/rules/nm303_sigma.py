@@ -28,7 +28,7 @@ from nmtool import backends
 from nmtool.checks.array_model import INPUT, OUTPUT, SCALE, TRIAL, NoisyArray, array_model, noisy_arrays
 from nmtool.checks.array_noise import Float64, neutral, p_values, specified, stored
 from nmtool.checks.declared import noise_of
-from nmtool.checks.finding import Finding, brief, error, not_checked, note
+from nmtool.checks.finding import NO_NOISE, Finding, brief, error, not_checked, note
 from nmtool.checks.statistics import holm
 from nmtool.checks.subject import Subject
 from nmtool.errors import ModelError
@@ -43,6 +43,7 @@ _SIDES = {True: "the operator library", False: "the standard operators"}
 def check(subject: Subject) -> Iterator[Finding]:
     """Measure every array on both implementations."""
     if subject.noisy is None:
+        yield NO_NOISE
         return
     noisy, record = subject.made_noisy
     stages = noise_of(record).stages()

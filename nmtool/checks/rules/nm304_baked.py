@@ -20,7 +20,7 @@ import onnx_ir as ir
 from nmtool.backends import Array
 from nmtool.checks.comparison import compare, disagreeing, worst
 from nmtool.checks.engines import Oracle, absent, loader, oracle, present, reproducible
-from nmtool.checks.finding import Finding, brief, error, not_checked, note
+from nmtool.checks.finding import NO_NOISE, Finding, brief, error, not_checked, note
 from nmtool.checks.subject import Subject
 from nmtool.difference import allowed_difference
 from nmtool.errors import ModelError, SetupError
@@ -34,6 +34,7 @@ _FIX_NOISE = "inject the noise again, into the source model; NM303 says what dif
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare a baked sample with the oracle, and with the noisy model."""
     if subject.noisy is None:
+        yield NO_NOISE
         return
     baked = bake(subject.noisy, trial=_TRIAL)
     right = oracle(subject, "clean")

@@ -29,8 +29,8 @@ from statistics import NormalDist
 from nmtool.backends import Array
 from nmtool.checks.effort import effort
 from nmtool.checks.engines import absent, loader, present
-from nmtool.checks.finding import Finding, brief, error, not_checked, note, warning
-from nmtool.checks.samples import Effect, effect, visible
+from nmtool.checks.finding import NO_NOISE, Finding, brief, error, not_checked, note, warning
+from nmtool.checks.samples import Effect, comparable, effect, visible
 from nmtool.checks.statistics import TwoSample, holm, two_sample_test
 from nmtool.checks.subject import SAMPLES, Subject
 from nmtool.errors import ModelError, SetupError
@@ -46,6 +46,7 @@ _FIX = "`nmtool explain NM305` has more; give this backend models made by `nmtoo
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare every backend with ONNX Runtime."""
     if subject.noisy is None:
+        yield NO_NOISE
         return
     noisy, _ = subject.made_noisy
     trials, feeds = subject.request.trials, _feeds(subject)
@@ -90,9 +91,8 @@ def _judge(subject: Subject, name: str, expected: Effect, others: dict[str, Effe
             message = f"{backend}: its outputs have other shapes than on {name}"
             yield error(message, _FIX, backend=backend)
             continue
-        chosen = visible([expected, found])
         subject.progress(f"comparing {backend}", 0, 1)
-        first, second = (side.values[:, chosen] for side in (expected, found))
+        first, second = comparable([expected, found])
         results[backend] = two_sample_test(first, second, rounds, subject.request.seed)
     keys = [(backend, statistic) for backend, result in results.items() for statistic in result.p_values]
     adjusted = dict(zip(keys, holm([results[backend].p_values[s] for backend, s in keys]), strict=True))

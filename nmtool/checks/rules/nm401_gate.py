@@ -24,7 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nmtool.checks.accuracy import Meter, Verdict, decide, holds, strength
-from nmtool.checks.finding import Finding, error, note, warning
+from nmtool.checks.finding import Finding, error, not_checked, note, warning
 from nmtool.checks.gates import Gate
 from nmtool.checks.subject import Subject
 from nmtool.errors import NmtoolError
@@ -35,6 +35,7 @@ _FIX = "train it for the noise with `nmtool distill`; `nmtool explain NM401` has
 def check(subject: Subject) -> Iterator[Finding]:
     """Measure gate after gate."""
     if not subject.request.gates:
+        yield not_checked("there is no gate", "--gate 'top1>=0.90@eta=0.05'")
         return
     with TemporaryDirectory(prefix="nmtool-") as folder:
         try:

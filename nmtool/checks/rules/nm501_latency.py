@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 
 from nmtool.checks.engines import present
-from nmtool.checks.finding import Finding, not_checked, note
+from nmtool.checks.finding import NO_NOISE, Finding, not_checked, note
 from nmtool.checks.subject import Subject
 from nmtool.errors import ModelError
 from nmtool.verbs.noisy import NoisyRunner
@@ -23,7 +23,7 @@ _SECONDS, _PAIRS = 2.0, 15
 def check(subject: Subject) -> Iterator[Finding]:
     """Time both models."""
     if subject.noisy is None:
-        yield not_checked("there is no noisy model to time", "inject some noise with --eta")
+        yield NO_NOISE
         return
     for backend in present(subject):
         try:

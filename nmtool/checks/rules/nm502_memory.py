@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from nmtool.checks.engines import present
-from nmtool.checks.finding import Finding, not_checked, note
+from nmtool.checks.finding import NO_NOISE, Finding, not_checked, note
 from nmtool.checks.subject import Subject
 from nmtool.errors import ModelError
 from nmtool.model import save
@@ -30,7 +30,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield not_checked("peak memory is measured on Linux only")
         return
     if subject.noisy is None:
-        yield not_checked("there is no noisy model to measure", "inject some noise with --eta")
+        yield NO_NOISE
         return
     with TemporaryDirectory(prefix="nmtool-") as name:
         folder = Path(name)

@@ -27,8 +27,8 @@ def test_noise_that_the_check_injects_passes():
     assert outcome(RULE, two_layers(), noise=NOISE_MODELS["gaussian"](0.1)).status == "passed"
 
 
-def test_a_model_without_noise_is_not_its_business():
-    assert outcome(RULE, two_layers()).findings == ()
+def test_a_model_without_noise_is_not_checked():
+    assert outcome(RULE, two_layers()).status == "not checked"
 
 
 def test_a_scaled_parameter():

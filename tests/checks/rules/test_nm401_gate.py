@@ -81,8 +81,8 @@ def test_a_gate_that_cannot_be_measured_has_not_passed():
     assert "the output has 6 classes" in message
 
 
-def test_no_gates_no_findings():
-    assert outcome(RULE, two_layers(), data=DATA).findings == ()
+def test_without_gates_nothing_is_checked():
+    assert outcome(RULE, two_layers(), data=DATA).status == "not checked"
 
 
 def test_progress_is_reported():
