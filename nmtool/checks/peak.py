@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 
 from nmtool import backends
+from nmtool.errors import NmtoolError
 from nmtool.verbs.noisy import NoisyRunner
 
 _TINY = '<ir_version: 8, opset_import: ["" : 17]> tiny (float[1] x) => (float[1] y) { y = Relu(x) }'
@@ -29,7 +30,9 @@ def _peak() -> int:
 
 def _peak_of(process: Path) -> int:
     lines = (process / "status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return sum(
+        1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")
+    )  # none for one that has ended
 
 
 def main(backend: str, model: str, feeds: str, *custom_ops: str) -> None:
@@ -45,4 +48,7 @@ def main(backend: str, model: str, feeds: str, *custom_ops: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except NmtoolError as error:
+        sys.exit(error.message)
