@@ -1,6 +1,8 @@
 """What a check says: the order of its findings, and its documents."""
 
 import json
+import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import onnx
@@ -97,6 +99,12 @@ def test_every_rule_has_a_page(name):
     assert name.startswith(rule.code.lower())
     assert 10 < len(rule.title) < 90
     assert len(rule.page.split("\n\n")) > 2
+
+
+def test_the_page_lists_every_rule():
+    page = (Path(__file__).parents[2] / "docs/checks.md").read_text()
+    listed = dict(re.findall(r"^\| (NM\d{3}) \| (.+) \|$", page, re.MULTILINE))
+    assert listed == {rule.code: rule.title for rule in map(rules.load, RULES)}
 
 
 def test_codes_are_unique_and_in_order():
