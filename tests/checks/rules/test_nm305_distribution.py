@@ -15,7 +15,9 @@ pytestmark = pytest.mark.skipif(not has_library(), reason="needs the operator li
 @pytest.mark.parametrize("opset", [13, 18])
 @pytest.mark.parametrize("options", [{}, {"noise": "lognormal"}, {"fresh": True}])
 def test_library_and_bodies_agree(opset, options):
-    result = outcome(RULE, noisy(two_layers(opset), **options), trials=60, **ONE)
+    """Fresh noise has no seed, so this test raises false alarms as often as the rule: here once in 10,000 times."""
+    alpha = 1e-4 if options.get("fresh") else 0.01
+    result = outcome(RULE, noisy(two_layers(opset), **options), trials=60, alpha=alpha, **ONE)
     assert said(result) == []
     (finding,) = result.findings
     assert finding.message.startswith(
