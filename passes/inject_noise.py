@@ -8,7 +8,7 @@ from nmtool import provenance
 from nmtool.errors import ModelError, UsageError
 from nmtool.noise.base import NoiseModel, WeightStatistics
 from nmtool.ops import DOMAIN
-from nmtool.ops.analog import ANALOG_OPS
+from nmtool.ops.analog import ANALOG_OPS, Channels
 from nmtool.passes.constants import ConstantArray
 from nmtool.passes.coverage import Candidate, Coverage, op_label
 from nmtool.passes.graphs import graphs, label
@@ -146,19 +146,6 @@ class InjectNoise(ir.passes.InPlacePass):
         if channels.axis is None:
             return _Size(whole, whole, channels, "per array: its output channels are not an axis of the array")
         return _Size(whole, statistics(array.tensor, array.name, channels.axis, channels.groups), channels)
-
-
-@dataclass(frozen=True)
-class Channels:
-    """Where the output channels of an array are.
-
-    Attributes:
-        axis: axis of the array along which they lie; None where they are no axis of it.
-        groups: the first axis is split in this many groups that do not share channels (a grouped ConvTranspose).
-    """
-
-    axis: int | None = None
-    groups: int = 1
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from nmtool.interpreter.convert import NAMES, convert
 from nmtool.interpreter.ops.noise import Noise
 from nmtool.noise.base import NoiseModel, Parameter
 from nmtool.noise.stream import stream_of
-from nmtool.passes.inject_noise import Channels, InjectNoise, require_clean
+from nmtool.ops.analog import Channels
+from nmtool.passes.inject_noise import InjectNoise, require_clean
 from nmtool.passes.selection import Selection
 from nmtool.training.sizes import size
 

@@ -18,7 +18,8 @@ from nmtool.errors import ModelError, UsageError
 from nmtool.model import digest, load
 from nmtool.noise.gaussian import Gaussian
 from nmtool.passes.constants import FLOATS
-from nmtool.passes.inject_noise import Channels, InjectNoise, require_clean
+from nmtool.ops.analog import Channels
+from nmtool.passes.inject_noise import InjectNoise, require_clean
 from nmtool.passes.report import NodeReport
 from nmtool.passes.selection import Selection
 from nmtool.passes.statistics import statistics

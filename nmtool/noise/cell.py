@@ -1,0 +1,101 @@
+"""A cell: the devices that hold one weight, and how the weight is mapped to them."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from nmtool.errors import UsageError
+from nmtool.noise.base import require_non_negative
+from nmtool.noise.device import Chip, Device, Term
+
+_TINY = 1e-30  # in the place of the scale of an array of zeros
+
+
+class ArrayChip(Chip, Protocol):
+    """A chip that also knows the arrangement of the cells; axes None are all of them."""
+
+    def largest(self, x: Term, axes: tuple[int, ...] | None) -> Term:
+        """Maximum over the axes, which stay as 1."""
+        ...
+
+    def mean(self, x: Term, axes: tuple[int, ...] | None) -> Term:
+        """Mean over the axes, which stay as 1."""
+        ...
+
+    def pair(self, x: Term) -> Term:
+        """The two sides of differential pairs along a new first axis: max(x, 0) and max(-x, 0)."""
+        ...
+
+    def difference(self, pairs: Term) -> Term:
+        """What pairs stand for: first side minus second."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Devices that hold the weights of an array.
+
+    A weight w becomes w / s, s being the largest |w| of its array or of its output channel, so that devices use their
+    whole range. In a differential pair one device holds max(w / s, 0) and another max(-w / s, 0). The conductance then
+    passes through all devices in order: programming of each, drift of each, read noise of each. What is read is
+    multiplied by s again.
+
+    Drift compensation multiplies by mean |w at programming| / mean |w now|, of the array or of each output channel: the
+    ratio of two read-outs (Joshi et al. 2020, "Accurate deep neural network inference using computational phase-change
+    memory"; Le Gallo et al. 2018). The read-outs have noise themselves: the ratio is multiplied by 1 + readout_noise z.
+
+    Attributes:
+        devices: what the conductance passes through, in order.
+        pairs: two devices per weight; False: one device, which holds the sign too.
+        scale: s is the largest |w| of the "array" or of each output "channel".
+        compensation: of the drift: "none", "array" (one factor) or "channel".
+        readout_noise: relative standard deviation of the compensation's factor, drawn once per chip.
+        eta: multiplies every standard deviation and fault probability; 1 is the device as it is.
+    """
+
+    name: ClassVar[str] = "cell"
+    devices: tuple[Device, ...]
+    pairs: bool = True
+    scale: Literal["array", "channel"] = "array"
+    compensation: Literal["none", "array", "channel"] = "none"
+    readout_noise: float = 0.0
+    eta: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_non_negative(self.name, eta=self.eta, readout_noise=self.readout_noise)
+        if not self.devices:
+            raise UsageError("a cell needs at least one device", hint="`nmtool list noise` has all")
+        for field, choices in (("scale", ("array", "channel")), ("compensation", ("none", "array", "channel"))):
+            if getattr(self, field) not in choices:
+                raise UsageError(f"{field} of a cell must be {', '.join(choices)}, not {getattr(self, field)!r}")
+
+    def perturb(self, weights: Term, chip: ArrayChip, within_channel: tuple[int, ...] | None = None) -> Term:
+        """The weights as a run of the model sees them.
+
+        Args:
+            weights: float32, of any shape.
+            chip: what to compute with; its scale includes eta.
+            within_channel: the axes of the weights that are not those of output channels; None: all axes, for arrays
+                that have no such axis.
+        """
+        size = chip.maximum(chip.largest(chip.abs(weights), within_channel if self.scale == "channel" else None), _TINY)
+        conductance = weights / size
+        if self.pairs:
+            conductance = chip.pair(conductance)
+        for device in self.devices:
+            conductance = device.program(conductance, chip)
+        programmed = self._weights(conductance, chip)
+        for device in self.devices:
+            conductance = device.drift(conductance, chip)
+        drifted = self._weights(conductance, chip)
+        for device in self.devices:
+            conductance = device.read(conductance, chip)
+        read = self._weights(conductance, chip)
+        if self.compensation != "none":
+            axes = within_channel if self.compensation == "channel" else None
+            before, now = (chip.mean(chip.abs(w), axes) for w in (programmed, drifted))
+            factor = chip.maximum(before, _TINY) / chip.maximum(now, _TINY)
+            read = read * (factor * chip.gaussian(factor / factor, self.readout_noise))
+        return read * size
+
+    def _weights(self, conductance: Term, chip: ArrayChip) -> Term:
+        return chip.difference(conductance) if self.pairs else conductance

@@ -1,0 +1,69 @@
+"""Device models in numpy: the reference of the ONNX functions, and what `bake` computes with."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmtool.noise.device import Drawn
+from nmtool.noise.reference import Source, normals, stuck_faults
+
+Float32 = NDArray[np.float32]
+
+
+class NumpyChip:
+    """Computes in float32, as the ONNX functions do; see `nmtool.noise.device.Chip`.
+
+    Attributes:
+        scale: multiplies every standard deviation.
+        time: seconds since programming.
+    """
+
+    abs, exp, log, sqrt, cos, round = (
+        staticmethod(function) for function in (np.abs, np.exp, np.log, np.sqrt, np.cos, np.rint)
+    )
+    maximum, minimum, where = (staticmethod(function) for function in (np.maximum, np.minimum, np.where))
+
+    def __init__(
+        self, seed: int, stream: int, *, trial: int = 0, run: int = 0, scale: float = 1.0, time: float = 0.0
+    ) -> None:
+        """Draw for one array: see nmtool.noise.reference.Source; `run` is the noise sample of what is drawn per run."""
+        self.scale = np.float32(scale)
+        self.time = np.float32(time)
+        self._seed, self._stream, self._draw = seed, stream, 0
+        self._trials = {"chip": trial, "run": run}
+
+    def gaussian(self, mean: Float32, std: Float32 | float, drawn: Drawn = "chip") -> Float32:
+        """See Chip.gaussian."""
+        return mean + (np.float32(1) * std * self.scale) * self._normals(mean, drawn)
+
+    def normal(self, like: Float32, drawn: Drawn = "chip") -> Float32:
+        """See Chip.normal."""
+        return self._normals(like, drawn)
+
+    def faults(self, x: Float32, probabilities: tuple[float, ...], values: tuple[float, ...]) -> Float32:
+        """See Chip.faults."""
+        return stuck_faults(x, probabilities, values, self._source("chip"), float(self.scale))
+
+    def largest(self, x: Float32, axes: tuple[int, ...] | None) -> Float32:
+        """Maximum over the axes (None: all), which stay as 1."""
+        return np.max(x, axis=axes, keepdims=True)
+
+    def mean(self, x: Float32, axes: tuple[int, ...] | None) -> Float32:
+        """Mean over the axes (None: all), which stay as 1."""
+        return np.mean(x, axis=axes, keepdims=True, dtype=np.float32)
+
+    def pair(self, x: Float32) -> Float32:
+        """The two sides of differential pairs along a new first axis: max(x, 0) and max(-x, 0)."""
+        return np.maximum(np.stack([x, -x]), np.float32(0))
+
+    def difference(self, pairs: Float32) -> Float32:
+        """What pairs stand for: first side minus second."""
+        return pairs[0] - pairs[1]
+
+    def _normals(self, like: Any, drawn: Drawn) -> Float32:
+        return normals(self._source(drawn), 0, like.size).reshape(like.shape)
+
+    def _source(self, drawn: Drawn) -> Source:
+        self._draw += 1
+        return Source(self._seed, self._stream, self._trials[drawn], self._draw - 1)

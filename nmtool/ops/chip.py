@@ -1,0 +1,154 @@
+"""Device models as ONNX functions: the physics of nmtool.noise, written into the model instead of computed."""
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from nmtool.noise.cell import Cell
+from nmtool.noise.device import Drawn
+from nmtool.ops import DOMAIN
+from nmtool.ops.analog import Channels
+from nmtool.ops.composites import NOISE_ATTRIBUTES
+from nmtool.ops.expression import Body, Expression, Number
+
+TRIAL, SCALE, RUN, TIME = "noise_trial", "noise_scale", "noise_run", "noise_time"
+"""The run-time inputs of a noisy model: the chip, the strength, the sample of what each run draws, and the seconds since
+programming."""
+
+DEVICE_OPSET = 13
+"""The first opset whose operators suffice for devices."""
+
+_TRIALS: dict[Drawn, str] = {"chip": TRIAL, "run": RUN}
+
+
+class OnnxChip:
+    """Writes what devices compute into the body of a function; see `nmtool.noise.cell.ArrayChip`."""
+
+    def __init__(self, body: Body, eta: float = 1.0) -> None:
+        """Write into `body`; `eta` multiplies the scale."""
+        self.body = body
+        self._eta, self._draw = eta, 0
+        self._inputs: dict[str, Expression] = {}
+
+    @property
+    def scale(self) -> Expression:
+        """See Chip.scale."""
+        scale = self._input(SCALE)
+        return scale if self._eta == 1.0 else scale * self._eta
+
+    @property
+    def time(self) -> Expression:
+        """See Chip.time."""
+        return self._input(TIME)
+
+    def gaussian(self, mean: Expression, std: Number, drawn: Drawn = "chip") -> Expression:
+        """See Chip.gaussian."""
+        return self._primitive("GaussianNoise", mean, std, drawn=drawn, scale=self.scale)
+
+    def normal(self, like: Expression, drawn: Drawn = "chip") -> Expression:
+        """See Chip.normal."""
+        zero = self.body.op("Sub", like, like)
+        return self._primitive("GaussianNoise", zero, 1.0, drawn=drawn, scale=1.0)
+
+    def faults(self, x: Expression, probabilities: Sequence[float], values: Sequence[float]) -> Expression:
+        """See Chip.faults."""
+        parameters = (self.body.floats(*probabilities), self.body.floats(*values))
+        return self._primitive("StuckFaults", x, *parameters, drawn="chip", scale=self.scale)
+
+    def abs(self, x: Expression) -> Expression:
+        """See Chip.abs."""
+        return self.body.op("Abs", x)
+
+    def exp(self, x: Expression) -> Expression:
+        """See Chip.exp."""
+        return self.body.op("Exp", x)
+
+    def log(self, x: Expression) -> Expression:
+        """See Chip.log."""
+        return self.body.op("Log", x)
+
+    def sqrt(self, x: Expression) -> Expression:
+        """See Chip.sqrt."""
+        return self.body.op("Sqrt", x)
+
+    def cos(self, x: Expression) -> Expression:
+        """See Chip.cos."""
+        return self.body.op("Cos", x)
+
+    def round(self, x: Expression) -> Expression:
+        """See Chip.round."""
+        return self.body.op("Round", x, domain=DOMAIN)
+
+    def maximum(self, x: Expression, y: Number) -> Expression:
+        """See Chip.maximum."""
+        return self.body.op("Max", x, y)
+
+    def minimum(self, x: Expression, y: Number) -> Expression:
+        """See Chip.minimum."""
+        return self.body.op("Min", x, y)
+
+    def where(self, condition: Expression, x: Number, y: Number) -> Expression:
+        """See Chip.where."""
+        return self.body.op("Where", condition, x, y)
+
+    def largest(self, x: Expression, axes: tuple[int, ...] | None) -> Expression:
+        """See ArrayChip.largest."""
+        return self.body.reduce("ReduceMax", x, axes)
+
+    def mean(self, x: Expression, axes: tuple[int, ...] | None) -> Expression:
+        """See ArrayChip.mean."""
+        return self.body.reduce("ReduceMean", x, axes)
+
+    def pair(self, x: Expression) -> Expression:
+        """See ArrayChip.pair."""
+        first = self.body.ints(0)
+        sides = (self.body.op("Unsqueeze", side, first) for side in (x, -x))
+        return self.body.op("Max", self.body.op("Concat", *sides, axis=0), 0.0)
+
+    def difference(self, pairs: Expression) -> Expression:
+        """See ArrayChip.difference."""
+        first, second = (self.body.op("Gather", pairs, self.body.integer(k), axis=0) for k in (0, 1))
+        return first - second
+
+    def _primitive(self, name: str, x: Expression, *parameters: Number, drawn: Drawn, scale: Number) -> Expression:
+        references = {each: ir.RefAttr(each, each, ir.AttributeType.INT) for each in ("seed", "stream")}
+        attributes = references | {"draw": self._draw, "dtype": int(ir.DataType.FLOAT)}
+        self._draw += 1
+        return self.body.op(name, x, *parameters, self._input(_TRIALS[drawn]), scale, domain=DOMAIN, **attributes)
+
+    def _input(self, name: str) -> Expression:
+        if name not in self._inputs:
+            self._inputs[name] = self.body.input(name)
+        return self._inputs[name]
+
+
+def cell_function(name: str, cell: Cell, opset: int, rank: int, channels: Channels) -> ir.Function:
+    """The function `name`: weights of any floating-point type, as a run of the model sees them.
+
+    Its inputs are the weights and those run-time inputs that the devices use; its attributes are seed, stream and dtype.
+
+    Args:
+        name: of the function.
+        cell: what holds the weights.
+        opset: of ai.onnx of the model, at least DEVICE_OPSET.
+        rank: of the weights.
+        channels: where their output channels are.
+    """
+    body = Body(opset)
+    chip = OnnxChip(body, cell.eta)
+    given = body.input("weights")
+    weights = body.op("Cast", given, to=int(ir.DataType.FLOAT))
+    shape = body.op("Shape", weights)
+    axes = tuple(range(rank))
+    if channels.groups > 1:  # groups become an axis of their own, as they do not share channels
+        rest = body.op("Slice", shape, body.ints(1), body.ints(rank))
+        weights = body.op("Reshape", weights, body.op("Concat", body.ints(channels.groups, -1), rest, axis=0))
+        within = tuple(axis for axis in range(1, rank + 1) if axis != (channels.axis or 0) + 1)
+    else:
+        within = tuple(axis for axis in axes if axis != channels.axis)
+    read = cell.perturb(weights, chip, None if channels.axis is None else within)
+    if channels.groups > 1:
+        read = body.op("Reshape", read, shape)
+    read = body.op("Cast", read, to=ir.RefAttr("to", "dtype", ir.AttributeType.INT))
+    declared = [ir.Attr(each, ir.AttributeType.INT, None) for each in NOISE_ATTRIBUTES]
+    return body.function(name, [read], declared)
