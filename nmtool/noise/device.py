@@ -1,14 +1,14 @@
 """What a device is: what becomes of the conductance it was told to hold.
 
 A device model is a frozen dataclass, one per file in nmtool/noise/devices. It states its physics once, in terms of a
-`Chip`: what it writes becomes ONNX operators (nmtool/ops/chip.py) and is computed by numpy (nmtool/noise/numpy_chip.py),
-and any backend runs it. Conductances are relative: 1 is the largest that the device is programmed to.
+`Chip`: numpy computes it (nmtool/noise/numpy_chip.py), and it is written into models as ONNX operators that any backend
+runs (nmtool/ops/chip.py). Conductances are relative: 1 is the largest that the device is programmed to.
 """
 
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 Term: TypeAlias = Any
-"""Values of all cells of an array, float32: + - * / ** and comparisons work on it and on numbers, element by element."""
+"""Values of all cells of an array, float32; + - * / ** < > work on terms and numbers, element by element."""
 
 Drawn: TypeAlias = Literal["chip", "run"]
 """When random numbers are drawn: once for the chip (`noise_trial`), or at every run of the model (`noise_run`)."""
@@ -19,7 +19,7 @@ class Chip(Protocol):
 
     @property
     def scale(self) -> Term:
-        """The run-time input `noise_scale`, times the cell's eta: multiplies every standard deviation. `gaussian` and `faults` apply it by themselves."""
+        """`noise_scale` times the cell's eta: multiplies deviations; `gaussian` and `faults` see to it themselves."""
         ...
 
     @property
@@ -72,7 +72,7 @@ class Chip(Protocol):
         ...
 
     def where(self, condition: Term, x: Term | float, y: Term | float) -> Term:
-        """x where the condition (a comparison of terms) holds, else y."""
+        """X where the condition (a comparison of terms) holds, else y."""
         ...
 
 

@@ -12,8 +12,7 @@ from nmtool.ops.composites import NOISE_ATTRIBUTES
 from nmtool.ops.expression import Body, Expression, Number
 
 TRIAL, SCALE, RUN, TIME = "noise_trial", "noise_scale", "noise_run", "noise_time"
-"""The run-time inputs of a noisy model: the chip, the strength, the sample of what each run draws, and the seconds since
-programming."""
+"""The run-time inputs: number of the chip, strength, number of the run's sample, and seconds since programming."""
 
 DEVICE_OPSET = 13
 """The first opset whose operators suffice for devices."""
@@ -125,7 +124,7 @@ class OnnxChip:
 def cell_function(name: str, cell: Cell, opset: int, rank: int, channels: Channels) -> ir.Function:
     """The function `name`: weights of any floating-point type, as a run of the model sees them.
 
-    Its inputs are the weights and those run-time inputs that the devices use; its attributes are seed, stream and dtype.
+    Its inputs are the weights and the run-time inputs that the devices use; its attributes are seed, stream and dtype.
 
     Args:
         name: of the function.

@@ -17,8 +17,8 @@ from nmtool.clipping import clipped, limits
 from nmtool.errors import ModelError, UsageError
 from nmtool.model import digest, load
 from nmtool.noise.gaussian import Gaussian
-from nmtool.passes.constants import FLOATS
 from nmtool.ops.analog import Channels
+from nmtool.passes.constants import FLOATS
 from nmtool.passes.inject_noise import InjectNoise, require_clean
 from nmtool.passes.report import NodeReport
 from nmtool.passes.selection import Selection
