@@ -44,7 +44,7 @@ CELLS = {  # settings, shape of the weights, where their channels are
     "pairs": ({"pairs": True, "compensation": "array", "readout_noise": 0.01}, (9, 11), Channels(0)),
     "per channel": ({"scale": "channel", "compensation": "channel"}, (4, 3, 2, 2), Channels(0)),
     "grouped": ({"scale": "channel", "compensation": "channel"}, (4, 3, 2), Channels(1, groups=2)),
-    "no pairs": ({"pairs": False, "scale": "channel"}, (9, 11), Channels(-1)),
+    "no pairs": ({"pairs": False, "scale": "channel"}, (9, 11), Channels(1)),
     "no channels": ({"scale": "channel"}, (5, 6), Channels(None)),
 }
 BACKENDS = {
