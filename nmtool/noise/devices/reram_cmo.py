@@ -23,7 +23,7 @@ class ReramCmo(Device):
       2 %;
     - relaxation: N(m, d^2), m = -0.08900206 uS ln t, d = 0.41183342 uS + 0.04201137 uS ln t, for any G;
     - read, at every run: N(0, (0.0277316483 uS log10(G / uS) sqrt(ln((t + t_read) / (2 t_read))))^2), t_read = 1 us;
-    - after relaxation and after reading, G is within 9 to 88.2 uS.
+    - what is read is within 9 to 88.2 uS.
 
     Relaxation has been measured from 1 s on: before, it is that of 1 s. In a pair m cancels, but at the ends of the
     range. aihwkit has one device for a weight, from 9 uS for the smallest to 88.2 uS for the largest; here, as in any
@@ -62,11 +62,11 @@ class ReramCmo(Device):
         elapsed = chip.log(chip.maximum(chip.time, 1.0))
         shifted = conductance - 0.08900206 * self.relaxing / _RANGE * elapsed
         spread = (0.41183342 + 0.04201137 * elapsed) * (self.relaxing / _RANGE)
-        return clip(chip.gaussian(shifted, spread), 0.0, 1.0, chip)
+        return chip.gaussian(shifted, spread)
 
     def read(self, conductance: Term, target: Term, chip: Chip) -> Term:
         """See Device.read."""
-        digits = chip.log(_G_MIN + _RANGE * conductance) / math.log(10)
+        digits = chip.log(chip.maximum(_G_MIN + _RANGE * conductance, 1.0)) / math.log(10)
         growth = chip.sqrt(chip.log((chip.maximum(chip.time, 1.0) + _T_READ) / (2 * _T_READ)))
         spread = digits * growth * (0.0277316483 * self.reading / _RANGE)
         return clip(chip.gaussian(conductance, spread, drawn="run"), 0.0, 1.0, chip)

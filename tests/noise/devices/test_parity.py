@@ -5,10 +5,8 @@ The oracle is numpy. Tolerance: 2e-6 of the largest weight (exponentials and log
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 import pytest
-from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from cells import SEED, STREAM, feeds, in_numpy, in_onnx, weights
 from running import has_library, run_ort, run_reference, session
 
 from nmtool.noise.base import Channels
@@ -24,12 +22,9 @@ from nmtool.noise.devices.pcm import Pcm
 from nmtool.noise.devices.reram_cmo import ReramCmo
 from nmtool.noise.devices.uniform import Uniform
 from nmtool.noise.numpy_chip import NumpyChip
-from nmtool.ops import DOMAIN, VERSION
-from nmtool.ops.chip import KINDS_OF_FAULT, cell_function
-from nmtool.ops.primitives import primitive_functions
+from nmtool.ops.chip import cell_function
 
-SEED, STREAM, TRIAL, RUN = 5, 77, 3, 9
-SCALE, ETA, TIME = 0.7, 0.8, 86400.0
+ETA = 0.8
 DEVICE_MODELS: list[Device] = [
     *(device() for device in DEVICES.values()),
     Faults(low=0.2, high=0.1),
@@ -52,50 +47,6 @@ BACKENDS = {
     "library": lambda proto, feeds: run_ort(proto, feeds, library=True),
     "reference": run_reference,
 }
-
-
-def weights(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    w = np.random.default_rng(shape).standard_normal(shape).astype(np.float32)
-    w.reshape(-1)[3] = 0
-    return w
-
-
-def in_numpy(cell: Cell, w: NDArray[np.float32], channels: Channels, scale: float = SCALE) -> NDArray[np.float32]:
-    chip = NumpyChip(SEED, STREAM, trial=TRIAL, run=RUN, scale=np.float32(scale) * np.float32(cell.eta), time=TIME)
-    split = w.reshape(channels.groups, -1, *w.shape[1:]) if channels.groups > 1 else w
-    return cell.perturb(split, chip, channels.within(w.ndim)).reshape(w.shape)
-
-
-def in_onnx(cell: Cell, shape: tuple[int, ...], channels: Channels, opset: int = 18) -> onnx.ModelProto:
-    function = cell_function("Held", cell, opset, len(shape), channels)
-    called = {node.op_type for node in function if node.domain == DOMAIN}
-    functions = [each for name in sorted(called) for each in primitive_functions(name, opset, KINDS_OF_FAULT)]
-    unique = {each.identifier(): each for each in [*functions, function]}
-    names = [value.name for value in function.inputs]
-    types = {"noise_trial": TensorProto.INT64, "noise_run": TensorProto.INT64}
-    attributes = {"seed": SEED, "stream": STREAM, "dtype": int(TensorProto.FLOAT)}
-    graph = helper.make_graph(
-        [helper.make_node("Held", names, ["y"], domain=DOMAIN, **attributes)],
-        "cell",
-        [
-            helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), shape if name == names[0] else [])
-            for name in names
-        ],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
-    )
-    opsets = [helper.make_opsetid("", opset), helper.make_opsetid(DOMAIN, VERSION)]
-    protos = [ir.serde.serialize_function(each) for each in unique.values()]
-    return helper.make_model(graph, functions=protos, opset_imports=opsets, ir_version=9)
-
-
-def feeds(proto: onnx.ModelProto, w: NDArray[np.float32], scale: float = SCALE) -> dict[str, NDArray]:
-    given = {
-        "noise_trial": np.array(TRIAL),
-        "noise_run": np.array(RUN),
-        "noise_scale": np.array(scale, np.float32),
-        "noise_time": np.array(TIME, np.float32),
-    }
-    return {value.name: given.get(value.name, w) for value in proto.graph.input}
 
 
 CASES = [
