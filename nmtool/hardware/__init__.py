@@ -1,0 +1,1 @@
+"""Analog hardware: the periphery of arrays, and what it is calibrated to."""
