@@ -9,6 +9,7 @@ from typing import Any
 import onnx_ir as ir
 
 from nmtool.errors import ModelError
+from nmtool.ops import RUN, SCALE, TIME, TRIAL
 
 _KEY = "nmtool.provenance"
 _WEIGHTS = "nmtool.weights"
@@ -30,6 +31,9 @@ class Provenance:
         source_sha256: digest of the source model's file (of its serialized graph when it came from memory).
         source_ir_version: IR version of the source model.
         source_opsets: opset imports of the source model.
+        run_input: name of the graph input that selects the sample of what is drawn at every run, if anything is.
+        time_input: name of the graph input for the seconds since programming, where devices drift.
+        hardware: the hardware profile, where one was given.
     """
 
     version: str
@@ -43,6 +47,20 @@ class Provenance:
     source_sha256: str
     source_ir_version: int
     source_opsets: dict[str, int]
+    run_input: str | None = None
+    time_input: str | None = None
+    hardware: dict[str, Any] | None = None
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Names of the run-time inputs by kind (`nmtool.ops`)."""
+        names = {TRIAL: self.trial_input, SCALE: self.scale_input, RUN: self.run_input, TIME: self.time_input}
+        return {kind: name for kind, name in names.items() if name}
+
+    @property
+    def drawn_inside(self) -> str | None:
+        """The kind of sample that a random operator of the model draws, or None."""
+        return (RUN if self.run_input else TRIAL) if self.fresh else None
 
     @property
     def eta(self) -> float:

@@ -11,7 +11,8 @@ from onnx_ir.passes.common import InlinePass, RemoveUnusedNodesPass
 from nmtool import provenance
 from nmtool.errors import ModelError
 from nmtool.noise.reference import Source, gaussian_noise, lognormal_noise, stuck_faults
-from nmtool.ops import DOMAIN
+from nmtool.ops import DOMAIN, RUN, SCALE, TIME, TRIAL
+from nmtool.passes.cells import Sampler, cells_sampler
 from nmtool.passes.constants import ConstantFinder
 from nmtool.passes.graphs import Site, label, replace_node
 from nmtool.passes.inject_noise import opset_of
@@ -20,6 +21,7 @@ from nmtool.passes.noisy_nodes import (
     Composite,
     Draw,
     copies,
+    is_cells,
     is_primitive,
     noisy_sites,
     parameters,
@@ -47,10 +49,15 @@ class BakeNoise(ir.passes.InPlacePass):
     4. Everything else that inject added is removed. A model that is not noisy is left alone.
     """
 
-    def __init__(self, trial: int, scale: float) -> None:
-        """Freeze sample `trial` at `scale`."""
+    def __init__(self, trial: int, scale: float, run: int = 0, time: float | None = None) -> None:
+        """Freeze sample `trial` at `scale`, with sample `run` of what is drawn at every run.
+
+        The time, in seconds since programming, is the model's own where it is None.
+        """
         self.trial = trial
         self.scale = scale
+        self.run = run
+        self.time = time
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Bake the model in place.
@@ -62,6 +69,8 @@ class BakeNoise(ir.passes.InPlacePass):
         if record is None:
             return ir.passes.PassResult(model, False)
         added = parameters(model)
+        self._inputs = self._values_of_inputs(model, record)
+        self._model = model
         _drop_unused_originals(model)
         self._finder = ConstantFinder(model, opset_of(model))
         self._baked: dict[ir.Value, ir.Value] = {}
@@ -84,21 +93,25 @@ class BakeNoise(ir.passes.InPlacePass):
             InlinePass(lambda function: function.domain == DOMAIN)(model)
             RemoveUnusedNodesPass()(model)
         else:
-            remove_noise_inputs(model, record.trial_input, record.scale_input)
+            remove_noise_inputs(model, record.inputs.values())
             remove_unused(model, added)
         remove_noise_functions(model)
         provenance.remove(model)
         return ir.passes.PassResult(model, True)
 
     def _bake_primitives(self, site: Site) -> None:
-        """Bake the chain of primitives that begins at the node."""
-        chain = [site.node]
-        while (following := _next_primitive(chain[-1])) is not None:
-            chain.append(following)
-        draws = tuple(Draw(n.op_type, n.attributes.get_int("draw", 0), tuple(n.inputs[1:-2])) for n in chain)
+        """Bake the cells, or the chain of primitives, that begin at the node."""
         array = site.node.inputs[0]
         assert array is not None
-        chain[-1].outputs[0].replace_all_uses_with(self._baked_array(site, array, draws))
+        chain = [site.node]
+        if is_cells(site.node):
+            baked = self._baked_array(site, array, cells_sampler(self._model, site.node, self._inputs))
+        else:
+            while (following := _next_primitive(chain[-1])) is not None:
+                chain.append(following)
+            draws = tuple(Draw(n.op_type, n.attributes.get_int("draw", 0), tuple(n.inputs[1:-2])) for n in chain)
+            baked = self._baked_array(site, array, self._draws_sampler(site.node, draws))
+        chain[-1].outputs[0].replace_all_uses_with(baked)
         for node in reversed(chain):
             site.graph.remove(node, safe=True)
 
@@ -108,16 +121,16 @@ class BakeNoise(ir.passes.InPlacePass):
         assert array is not None
         if not self._finder.is_constant(array):
             return False
-        baked = self._baked_array(site, array, parts.draws)
+        baked = self._baked_array(site, array, self._draws_sampler(site.node, parts.draws))
         stock = stock_node(site.node, parts)
         stock.replace_input_with(parts.operand, baked)
         replace_node(site.graph, site.node, stock)
         return True
 
-    def _baked_array(self, site: Site, array: ir.Value, draws: tuple[Draw, ...]) -> ir.Value:
+    def _baked_array(self, site: Site, array: ir.Value, sampler: Sampler) -> ir.Value:
         """The constant that replaces the noisy array; one for all its users."""
         if array not in self._baked:
-            tensor = self._sample(site.node, array, draws)
+            tensor = self._sample(array, sampler)
             only_noisy = not array.is_graph_output() and all(node.domain == DOMAIN for node, _ in array.uses())
             producer = array.producer()
             if only_noisy and array.is_initializer():
@@ -131,9 +144,8 @@ class BakeNoise(ir.passes.InPlacePass):
                 self._baked[array] = _constant(site, tensor)
         return self._baked[array]
 
-    def _sample(self, node: ir.Node, array: ir.Value, draws: tuple[Draw, ...]) -> ir.TensorProtocol:
-        """The array with noise; computed when it is written if it is external, so that only one is in memory."""
-        clean, name = self._finder.tensor(array), array.name
+    def _draws_sampler(self, node: ir.Node, draws: tuple[Draw, ...]) -> Sampler:
+        """What the primitives make of the weights."""
         if any(value is None for draw in draws for value in draw.parameters):
             raise ModelError(
                 f"node {label(node)!r} is a {DOMAIN}::{node.op_type}, which the model does not define as nmtool does: "
@@ -143,13 +155,21 @@ class BakeNoise(ir.passes.InPlacePass):
         parameters = [[self._finder.tensor(v).numpy() for v in draw.parameters if v is not None] for draw in draws]
         seed, stream = (node.attributes.get_int(attribute, 0) for attribute in ("seed", "stream"))
 
-        shape = ir.Shape(clean.shape.numpy())
-
-        def compute() -> ir.TensorProtocol:
-            weights = np.asarray(clean.numpy())
+        def sample(weights: NDArray[Any]) -> NDArray[Any]:
             for draw, values in zip(draws, parameters, strict=True):
                 source = Source(seed, stream, self.trial, draw.draw)
                 weights = _apply(draw.primitive, weights, values, source, self.scale)
+            return weights
+
+        return sample
+
+    def _sample(self, array: ir.Value, sampler: Sampler) -> ir.TensorProtocol:
+        """The array with noise; computed when it is written if it is external, so that only one is in memory."""
+        clean, name = self._finder.tensor(array), array.name
+        shape = ir.Shape(clean.shape.numpy())
+
+        def compute() -> ir.TensorProtocol:
+            weights = sampler(np.asarray(clean.numpy()))
             if isinstance(clean, ir.ExternalTensor):
                 clean.release()  # else the pages of every array stay resident
             return ir.Tensor(weights, dtype=clean.dtype, shape=shape, name=name)
@@ -158,17 +178,27 @@ class BakeNoise(ir.passes.InPlacePass):
             return ir.LazyTensor(compute, dtype=clean.dtype, shape=shape, name=name)
         return compute()
 
+    def _values_of_inputs(self, model: ir.Model, record: provenance.Provenance) -> dict[str, NDArray[Any]]:
+        """What the run-time inputs are fixed at, by kind."""
+        time = self.time
+        if time is None:
+            default = model.graph.initializers.get(record.time_input or "")
+            time = float(default.const_value.numpy()) if default is not None and default.const_value else 0.0
+        return {
+            TRIAL: np.array(self.trial, np.int64),
+            RUN: np.array(self.run, np.int64),
+            SCALE: np.array(self.scale, np.float32),
+            TIME: np.array(time, np.float32),
+        }
+
     def _fix_inputs(self, model: ir.Model, record: provenance.Provenance) -> None:
         """Turn the inputs, or the value of a fresh trial, into constants."""
         graph = model.graph
-        fixed: dict[str | None, NDArray[Any]] = {
-            record.trial_input: np.array(self.trial, np.int64),
-            record.scale_input: np.array(self.scale, np.float32),
-        }
+        fixed = {name: self._inputs[kind] for kind, name in record.inputs.items()}
         for value in [*graph.inputs, *(output for node in graph for output in node.outputs)]:
             if value.name not in fixed:
                 continue
-            tensor = ir.tensor(fixed[value.name], name=value.name)
+            tensor = ir.tensor(fixed[value.name or ""], name=value.name)
             if value.is_graph_input():
                 graph.inputs.remove(value)
                 value.const_value = tensor

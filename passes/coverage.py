@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from nmtool.noise.base import NoiseModel
+from nmtool.noise.cell import Cell
 from nmtool.ops import DOMAIN
 from nmtool.ops.analog import ANALOG_OPS, DIGITAL_OPS, EVERY_OPERAND
 from nmtool.ops.composites import has_dynamic_form
@@ -39,7 +40,7 @@ class Candidate:
 class Coverage:
     """Finds the analog operands of a model, and the reasons of the nodes that have none."""
 
-    def __init__(self, model: ir.Model, noise: NoiseModel, dynamic: bool, opset: int) -> None:
+    def __init__(self, model: ir.Model, noise: NoiseModel | Cell | None, dynamic: bool, opset: int) -> None:
         """Look at `model` for `noise`; `dynamic` also takes products of two activations."""
         self.inference = Inference(model)
         self._finder = ConstantFinder(model, opset)
@@ -146,9 +147,11 @@ class Coverage:
         return None if value is None else self._finder.find(value)
 
     @staticmethod
-    def _reason_against_dynamic(noise: NoiseModel, dynamic: bool, opset: int) -> str | None:
+    def _reason_against_dynamic(noise: NoiseModel | Cell | None, dynamic: bool, opset: int) -> str | None:
         if not dynamic:
             return "product of two activations (--dynamic makes the right operand noisy)"
+        if noise is None or isinstance(noise, Cell):
+            return "product of two activations: cells are programmed before the model runs"
         if not has_dynamic_form(noise.stages()):
             return f"product of two activations: noise model `{noise.name}` needs the weights at injection"
         if opset < NEGATIVE_AXES_OPSET:

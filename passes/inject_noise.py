@@ -1,26 +1,31 @@
 """Put noise on the weights of a model: the pass behind `nmtool inject`."""
 
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from nmtool import provenance
 from nmtool.errors import ModelError, UsageError
-from nmtool.noise.base import NoiseModel, WeightStatistics
-from nmtool.ops import DOMAIN
-from nmtool.ops.analog import ANALOG_OPS, Channels
+from nmtool.hardware import Hardware, Layer
+from nmtool.noise.base import Channels, NoiseModel
+from nmtool.noise.cell import Cell
+from nmtool.ops import DOMAIN, RUN, TRIAL
+from nmtool.ops.analog import ANALOG_OPS
+from nmtool.ops.chip import DEVICE_OPSET
+from nmtool.passes.cells import sample_sigma
 from nmtool.passes.constants import ConstantArray
 from nmtool.passes.coverage import Candidate, Coverage, op_label
 from nmtool.passes.graphs import graphs, label
 from nmtool.passes.inference import Inference
 from nmtool.passes.macs import count_macs
-from nmtool.passes.noise_rewriter import NODE_PREFIX, NoiseRewriter
+from nmtool.passes.noise_inputs import NoiseInputs
+from nmtool.passes.noise_rewriter import NODE_PREFIX, NoiseRewriter, Size
 from nmtool.passes.report import CoverageReport, NodeReport
 from nmtool.passes.selection import Selection
 from nmtool.passes.statistics import statistics
 
 MINIMUM_OPSET = 7
 """The first opset with numpy-style broadcasting, which the bodies of the primitives use."""
+_LIFT = "lift it with --opset 18"
 
 
 class InjectNoise(ir.passes.InPlacePass):
@@ -35,14 +40,13 @@ class InjectNoise(ir.passes.InPlacePass):
 
     Attributes:
         report: what became of every node; filled by a call.
-        trial_input: name of the value that selects the noise sample; None before a call that changed the model.
-        scale_input: name of the value that multiplies the noise.
+        inputs: names of the values that are the run-time inputs (TRIAL, SCALE, …); empty where nothing was changed.
         channels: where the output channels of each array are, by its name.
     """
 
     def __init__(
         self,
-        noise: NoiseModel,
+        noise: NoiseModel | Cell | Hardware,
         *,
         seed: int = 0,
         selection: Selection | None = None,
@@ -53,54 +57,61 @@ class InjectNoise(ir.passes.InPlacePass):
         """Prepare the pass.
 
         Args:
-            noise: the noise model.
+            noise: a noise model for all arrays, the cells that hold all weights, or hardware layer by layer.
             seed: 64-bit seed of the whole model.
             selection: which of the analog nodes; all by default.
             per_channel: size the noise by each output channel instead of the whole array.
             dynamic: also make the right operand of products of activations noisy.
-            fresh: draw the trial inside the model at every run.
+            fresh: draw the sample inside the model at every run: that of the run where cells draw at every run.
 
         Raises:
             UsageError: the seed is out of range.
         """
         if not -(2**63) <= seed < 2**63:
             raise UsageError(f"seed must be a 64-bit integer, not {seed}")
-        self.noise = noise
+        self.hardware = noise if isinstance(noise, Hardware) else Hardware(Layer(noise))
         self.seed = seed
         self.selection = selection or Selection()
         self.per_channel = per_channel
         self.dynamic = dynamic
         self.fresh = fresh
         self.report = CoverageReport()
-        self.trial_input: str | None = None
-        self.scale_input: str | None = None
+        self.inputs: dict[str, str] = {}
         self.channels: dict[str, Channels] = {}
-        self._sizes: dict[ir.Value, _Size] = {}
+        self._sizes: dict[ir.Value, Size] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrite the model and fill `report`."""
         opset = opset_of(model)
-        coverage = Coverage(model, self.noise, self.dynamic, opset)
+        coverage = Coverage(model, self.hardware.layer.weights, self.dynamic, opset)
         candidates = list(coverage.candidates())
         skipped = self._skipped([candidate for candidate in candidates if not candidate.digital])
         self.report = CoverageReport()
         self.channels, self._sizes = {}, {}
-        chosen: list[tuple[Candidate, WeightStatistics | None]] = []
+        chosen: list[tuple[Candidate, NoiseModel | Cell, Size | None]] = []
         for candidate in candidates:
-            reason = candidate.digital or skipped.get(candidate.site.node, "")
+            noise = self.hardware.of(label(candidate.site.node)).weights
+            reason = candidate.digital or skipped.get(candidate.site.node, "") or _reason_against(noise)
             entry = _entry(candidate, reason, coverage.inference)
-            weights = self._size(candidate, entry)
+            size = self._size(candidate, entry, noise)
             self.report.nodes.append(entry)
-            if entry.status == "noisy":
-                chosen.append((candidate, weights))
+            if noise is not None and entry.status == "noisy":
+                chosen.append((candidate, noise, size))
         arrays = [candidate.array for candidate in candidates if candidate.array is not None]
         self.report.other_weights, self.report.other_ops = coverage.other_weights(arrays)
         if chosen:
-            rewriter = NoiseRewriter(model, self.noise, self.seed, opset, self.fresh, coverage.inference)
-            for candidate, weights in chosen:
-                rewriter.rewrite(candidate, weights)
+            cells = any(isinstance(noise, Cell) for _, noise, _ in chosen)
+            if cells and opset < DEVICE_OPSET:
+                raise ModelError(f"the model's opset is {opset}: devices need {DEVICE_OPSET}", hint=_LIFT)
+            fresh = (RUN if cells else TRIAL) if self.fresh else None
+            inputs = NoiseInputs(model, fresh, self.hardware.time)
+            rewriter = NoiseRewriter(model, inputs, self.seed, opset, coverage.inference)
+            for candidate, noise, size in chosen:
+                rewriter.rewrite(candidate, noise, size)
             rewriter.finish()
-            self.trial_input, self.scale_input = rewriter.inputs.trial_name, rewriter.inputs.scale_name
+            if fresh is not None and fresh not in inputs.names:
+                raise UsageError("nothing is drawn at every run in these devices", hint="leave out fresh")
+            self.inputs = dict(inputs.names)
         return ir.passes.PassResult(model, bool(chosen))
 
     def _skipped(self, candidates: list[Candidate]) -> dict[ir.Node, str]:
@@ -115,10 +126,10 @@ class InjectNoise(ir.passes.InPlacePass):
         }
         return {node: reason for node, reason in reasons.items() if reason}
 
-    def _size(self, candidate: Candidate, entry: NodeReport) -> WeightStatistics | None:
-        """Complete the report of a noisy candidate; the statistics that size its noise (None at run time)."""
+    def _size(self, candidate: Candidate, entry: NodeReport, noise: NoiseModel | Cell | None) -> Size | None:
+        """Complete the report of a noisy candidate; what sizes its noise (None at run time)."""
         array = candidate.array
-        if entry.status == "digital":
+        if entry.status == "digital" or noise is None:
             return None
         if array is None:
             entry.reason = "activations; the noise is sized at run time"
@@ -127,42 +138,32 @@ class InjectNoise(ir.passes.InPlacePass):
             self._sizes[array.value] = self._measure(candidate, array)
         size = self._sizes[array.value]
         self.channels[array.name] = size.channels
-        sigma = self.noise.sigma(size.weights)
+        if isinstance(noise, Cell):
+            sigma = sample_sigma(noise, array.tensor, size.channels, self.hardware.time, self.seed)
+        else:
+            sigma = noise.sigma(size.weights)
         entry.sigma, entry.reason = sigma, size.remark
-        if sigma == 0 and self.noise.eta > 0:
+        if sigma == 0 and noise.eta > 0 and not isinstance(noise, Cell):
             entry.status, entry.reason = "digital", "its noise would be zero: the weights are all equal"
         elif sigma is not None:
             entry.sigma_range, entry.sigma_max, entry.sigma_std = (
                 float(sigma / size.whole.unit(unit)) if size.whole.unit(unit) > 0 else None
                 for unit in ("range", "max", "std")
             )
-        return size.weights
+        return size
 
-    def _measure(self, candidate: Candidate, array: ConstantArray) -> "_Size":
+    def _measure(self, candidate: Candidate, array: ConstantArray) -> "Size":
         whole = statistics(array.tensor, array.name)
         channels = _channels(candidate, array)
         if not self.per_channel or len(array.tensor.shape) < 2:
-            return _Size(whole, whole, channels)
+            return Size(whole, whole, channels)
         if channels.axis is None:
-            return _Size(whole, whole, channels, "per array: its output channels are not an axis of the array")
-        return _Size(whole, statistics(array.tensor, array.name, channels.axis, channels.groups), channels)
+            return Size(whole, whole, channels, "per array: its output channels are not an axis of the array")
+        return Size(whole, statistics(array.tensor, array.name, channels.axis, channels.groups), channels)
 
 
-@dataclass(frozen=True)
-class _Size:
-    """What sizes the noise of an array.
-
-    Attributes:
-        whole: statistics of the whole array, for the report.
-        weights: statistics that size the noise, of the whole array or per channel.
-        channels: of the array.
-        remark: why they are not per channel although that was asked for.
-    """
-
-    whole: WeightStatistics
-    weights: WeightStatistics
-    channels: Channels
-    remark: str = ""
+def _reason_against(noise: NoiseModel | Cell | None) -> str:
+    return "held exactly by the hardware" if noise is None else ""
 
 
 def _channels(candidate: Candidate, array: ConstantArray) -> Channels:
@@ -206,7 +207,7 @@ def opset_of(model: ir.Model) -> int:
     if not versions:
         raise ModelError("the model imports no opset of ai.onnx, so it has no operator that maps to analog arrays")
     if versions[0] < MINIMUM_OPSET:
-        raise ModelError(f"the model's opset is {versions[0]}, below {MINIMUM_OPSET}", hint="lift it with --opset 18")
+        raise ModelError(f"the model's opset is {versions[0]}, below {MINIMUM_OPSET}", hint=_LIFT)
     return versions[0]
 
 

@@ -1,13 +1,13 @@
-"""The run-time inputs of a noisy model: which sample of the noise, and how strong."""
+"""The run-time inputs of a noisy model: which sample of the noise, how strong, and when."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
 
+from nmtool.ops import RUN, SCALE, TIME, TRIAL
 from nmtool.passes.graphs import sites, value_names
 
-TRIAL, SCALE = "noise_trial", "noise_scale"
 ARGUMENTS = "nmtool.arguments"
 """Metadata of a call that left out optional inputs at the end, which must now be there: how many it gave."""
 _BASE = "nmtool::trial_base"
@@ -25,67 +25,72 @@ def free_name(wanted: str, taken: set[str]) -> str:
 
 @dataclass
 class NoiseInputs:
-    """Adds the two inputs to the graph, and carries them into functions, on first use.
+    """Adds the run-time inputs to the graph, and carries them into functions, each on first use.
 
     In the graph they have default initializers, so callers that do not know them still work. A function cannot see the
-    graph's values, so one that needs them gets two more inputs, at the end, and so do its calls.
+    graph's values, so one that needs some gets further inputs, at the end, and so do its calls.
 
     Attributes:
         model: the model to change.
-        fresh: take the trial from random operators in the graph instead of an input: new noise at every run.
-        trial_name: name of the trial's value.
-        scale_name: name of the scale's value.
+        fresh: take the sample from random operators in the graph instead of an input: new noise at every run. It is
+            that of the run where the noise has one, else that of the chip.
+        time: default of the time input, in seconds.
+        names: names of the values that were made, by run-time input.
     """
 
     model: ir.Model
-    fresh: bool
-    trial_name: str = field(init=False)
-    scale_name: str = field(init=False)
-    _values: dict[ir.OperatorIdentifier | None, tuple[ir.Value, ir.Value]] = field(init=False, default_factory=dict)
+    fresh: str | None = None
+    time: float = 0.0
+    names: dict[str, str] = field(init=False, default_factory=dict)
+    _values: dict[tuple[ir.OperatorIdentifier | None, str], ir.Value] = field(init=False, default_factory=dict)
     _fresh_nodes: list[ir.Node] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        taken = value_names(self.model)
-        self.trial_name, self.scale_name = free_name(TRIAL, taken), free_name(SCALE, taken)
+        self._taken = value_names(self.model)
 
-    def values(self, function: ir.Function | None) -> tuple[ir.Value, ir.Value]:
-        """The trial and the scale as seen inside `function`, or in the graph and its subgraphs (None)."""
-        key = None if function is None else function.identifier()
+    def value(self, function: ir.Function | None, kind: str) -> ir.Value:
+        """A run-time input as seen inside `function`, or in the graph and its subgraphs (None).
+
+        Args:
+            function: where it is used.
+            kind: TRIAL, SCALE, RUN or TIME of nmtool.ops.
+        """
+        key = (None if function is None else function.identifier(), kind)
         if key not in self._values:
-            self._values[key] = self._in_graph() if function is None else self._in_function(function)
+            if kind not in self.names:
+                self.names[kind] = free_name(kind, self._taken)
+            self._values[key] = self._in_graph(kind) if function is None else self._in_function(function, kind)
         return self._values[key]
 
     def finish(self) -> None:
-        """Put the nodes that draw a fresh trial, if any, in front of all others."""
+        """Put the nodes that draw a fresh sample, if any, in front of all others."""
         if self._fresh_nodes:
             self.model.graph.insert_before(self.model.graph[0], self._fresh_nodes)
 
-    def _in_graph(self) -> tuple[ir.Value, ir.Value]:
-        graph = self.model.graph
-        if self.fresh:
+    def _in_graph(self, kind: str) -> ir.Value:
+        graph, name = self.model.graph, self.names[kind]
+        if kind == self.fresh:
             base = ir.val(_BASE, const_value=ir.tensor(np.array([65536], np.int64), name=_BASE))
             graph.register_initializer(base)
-            self._fresh_nodes = _fresh_trial(self.trial_name, base)
-            trial = self._fresh_nodes[-1].outputs[0]
-        else:
-            trial = _default_input(graph, self.trial_name, np.array(0, np.int64))
-        return trial, _default_input(graph, self.scale_name, np.array(1.0, np.float32))
+            self._fresh_nodes = _fresh_sample(name, base)
+            return self._fresh_nodes[-1].outputs[0]
+        defaults = {TRIAL: np.int64(0), RUN: np.int64(0), SCALE: np.float32(1.0), TIME: np.float32(self.time)}
+        return _default_input(graph, name, np.array(defaults[kind]))
 
-    def _in_function(self, function: ir.Function) -> tuple[ir.Value, ir.Value]:
+    def _in_function(self, function: ir.Function, kind: str) -> ir.Value:
         formal = len(function.inputs)
-        trial = ir.val(self.trial_name, ir.DataType.INT64)
-        scale = ir.val(self.scale_name, ir.DataType.FLOAT)
-        function.inputs.extend((trial, scale))
-        self._values[function.identifier()] = trial, scale
+        dtype = ir.DataType.INT64 if kind in (TRIAL, RUN) else ir.DataType.FLOAT
+        value = ir.val(self.names[kind], dtype)
+        function.inputs.append(value)
+        self._values[function.identifier(), kind] = value
         for site in sites(self.model):
             if site.node.op_identifier() == function.identifier():
-                outer = self.values(site.function)
-                if len(site.node.inputs) < formal:
+                outer = self.value(site.function, kind)
+                if len(site.node.inputs) < formal and ARGUMENTS not in site.node.metadata_props:
                     site.node.metadata_props[ARGUMENTS] = str(len(site.node.inputs))
-                site.node.resize_inputs(formal + 2)
-                site.node.replace_input_with(formal, outer[0])
-                site.node.replace_input_with(formal + 1, outer[1])
-        return trial, scale
+                site.node.resize_inputs(formal + 1)
+                site.node.replace_input_with(formal, outer)
+        return value
 
 
 def _default_input(graph: ir.Graph, name: str, default: np.ndarray) -> ir.Value:
@@ -95,8 +100,8 @@ def _default_input(graph: ir.Graph, name: str, default: np.ndarray) -> ir.Value:
     return value
 
 
-def _fresh_trial(name: str, base: ir.Value) -> list[ir.Node]:
-    """Nodes that end in a trial number of 32 random bits, from two uniforms drawn by the runtime at every run.
+def _fresh_sample(name: str, base: ir.Value) -> list[ir.Node]:
+    """Nodes that end in a number of 32 random bits, from two uniforms drawn by the runtime at every run.
 
     Two, because a float32 holds 24 bits only: too few to make a repeated trial as rare as it should be.
     """

@@ -1,14 +1,20 @@
 """The rewriting half of InjectNoise: composites, primitives in front of operands, parameters and functions."""
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from nmtool.errors import ModelError
-from nmtool.noise.base import PARAMETER_NAMES, NoiseModel, WeightStatistics
+from nmtool.noise.base import PARAMETER_NAMES, Channels, NoiseModel, Primitive, Stage, WeightStatistics
+from nmtool.noise.cell import Cell
 from nmtool.noise.stream import stream_of
-from nmtool.ops import DOMAIN, VERSION
+from nmtool.ops import DOMAIN, SCALE, TRIAL, VERSION
 from nmtool.ops.analog import ANALOG_OPS
+from nmtool.ops.chip import KINDS_OF_FAULT, cell_function
 from nmtool.ops.composites import (
     composite_function,
     composite_name,
@@ -30,42 +36,62 @@ FUNCTIONS_IR_VERSION = 8
 """The first IR version with model-local functions."""
 
 
+@dataclass(frozen=True)
+class Size:
+    """What sizes the noise of an array.
+
+    Attributes:
+        whole: statistics of the whole array, for the report.
+        weights: statistics that size the noise, of the whole array or per channel.
+        channels: of the array.
+        remark: why they are not per channel although that was asked for.
+    """
+
+    whole: WeightStatistics
+    weights: WeightStatistics
+    channels: Channels
+    remark: str = ""
+
+
 class NoiseRewriter:
     """Rewrites the candidates of one model; `finish` completes it."""
 
-    def __init__(
-        self, model: ir.Model, noise: NoiseModel, seed: int, opset: int, fresh: bool, inference: Inference
-    ) -> None:
+    def __init__(self, model: ir.Model, inputs: NoiseInputs, seed: int, opset: int, inference: Inference) -> None:
         """Start rewriting `model`, of opset `opset` of ai.onnx."""
-        self.inputs = NoiseInputs(model, fresh)
         self._model = model
-        self._stages = noise.stages()
+        self._inputs = inputs
+        self._kinds_of_fault = KINDS_OF_FAULT
         self._seed = seed
         self._opset = opset
         self._inference = inference
         self._source_names = value_names(model)
         self._taken = set(self._source_names)
         self._full_name = FullNames(model)
-        self._composites: dict[tuple[object, ...], ir.Function] = {}
+        self._functions: dict[tuple[object, ...], ir.Function] = {}
         self._noisy: dict[ir.Value, ir.Value] = {}
         self._parameters: dict[object, list[ir.Value]] = {}
         self._heads: dict[int, tuple[ir.Graph, list[ir.Node]]] = {}
 
-    def rewrite(self, candidate: Candidate, weights: WeightStatistics | None) -> None:
-        """Make the candidate's operand noisy; `weights` size the noise (None: at run time)."""
+    def rewrite(self, candidate: Candidate, noise: NoiseModel | Cell, size: Size | None) -> None:
+        """Make the candidate's operand noisy; `size` sizes the noise (None: at run time)."""
         node, array = candidate.site.node, candidate.array
-        if array is None:
-            self._replace(candidate, self._dynamic_function(), self._dynamic_parameters(candidate))
+        if not isinstance(noise, Cell):
+            faults = [stage.parameters[0].value for stage in noise.stages() if stage.primitive == "StuckFaults"]
+            self._kinds_of_fault = np.size(faults[0]) if faults else self._kinds_of_fault
+        if isinstance(noise, Cell):
+            assert array is not None
+            assert size is not None
+            self._put_in_front(candidate, array, lambda: self._cell_node(candidate, array, noise, size.channels))
+        elif array is None:
+            function = self._dynamic_function(noise)
+            self._replace(candidate, function, self._dynamic_parameters(candidate, noise))
         elif self._fits_composite(candidate, array):
-            assert weights is not None
-            parameters = self._array_parameters(candidate, array, weights)
-            self._replace(candidate, self._composite(node, candidate.operand), parameters)
+            assert size is not None
+            parameters = self._array_parameters(candidate, array, noise, size.weights)
+            self._replace(candidate, self._composite(node, candidate.operand, noise.stages()), parameters)
         else:
-            assert weights is not None
-            noisy = self._perturbed(candidate, array, weights)
-            for layout in array.layout:
-                noisy = self._relaid(layout, noisy)
-            node.replace_input_with(candidate.operand, noisy)
+            assert size is not None
+            self._put_in_front(candidate, array, lambda: self._primitives(candidate, array, noise, size.weights))
 
     def finish(self) -> None:
         """Insert what belongs at the start of graphs, and add functions and opset imports."""
@@ -75,15 +101,9 @@ class NoiseRewriter:
                 graph.extend(nodes)
             else:
                 graph.insert_before(first, nodes)
-        self.inputs.finish()
-        kinds = {stage.primitive: np.size(stage.parameters[0].value) for stage in self._stages}
-        primitives = [
-            function
-            for primitive, kinds_of_fault in kinds.items()
-            for function in primitive_functions(primitive, self._opset, kinds_of_fault)
-        ]
+        self._inputs.finish()
         # Callees first: onnx's reference evaluator resolves functions in the order of the file.
-        functions = [*primitives, *self._composites.values(), *self._model.functions.values()]
+        functions = [*self._primitive_functions(), *self._functions.values(), *self._model.functions.values()]
         self._model.functions.clear()
         self._model.functions.update({function.identifier(): function for function in functions})
         self._model.ir_version = max(self._model.ir_version, FUNCTIONS_IR_VERSION)
@@ -109,7 +129,7 @@ class NoiseRewriter:
         """Replace the node by a call of a composite; node and value names stay."""
         node = candidate.site.node
         op = ANALOG_OPS["", node.op_type]
-        trial, scale = self.inputs.values(candidate.site.function)
+        trial, scale = (self._inputs.value(candidate.site.function, kind) for kind in (TRIAL, SCALE))
         optional = [*node.inputs[op.required :]]
         optional += [None] * (len(op.inputs) - op.required - len(optional))
         call = ir.Node(
@@ -123,16 +143,27 @@ class NoiseRewriter:
         )
         replace_node(candidate.site.graph, node, call)
 
-    def _perturbed(self, candidate: Candidate, array: ConstantArray, weights: WeightStatistics) -> ir.Value:
-        """The array with noise, drawn once for all that use it, in the graph that holds it."""
-        if array.value in self._noisy:
-            return self._noisy[array.value]
-        parameters = self._array_parameters(candidate, array, weights)
-        trial, scale = self.inputs.values(candidate.site.function)
-        value, nodes = array.value, list[ir.Node]()
-        for draw, stage in enumerate(self._stages):
+    def _put_in_front(self, candidate: Candidate, array: ConstantArray, make: Callable[[], list[ir.Node]]) -> None:
+        """Put nodes behind the array, once for all that use it, in the graph that holds it; the operand becomes theirs."""
+        if array.value not in self._noisy:
+            nodes = make()
+            self._insert(array.value, nodes)
+            self._noisy[array.value] = nodes[-1].outputs[0]
+        noisy = self._noisy[array.value]
+        for layout in array.layout:
+            noisy = self._relaid(layout, noisy)
+        candidate.site.node.replace_input_with(candidate.operand, noisy)
+
+    def _primitives(
+        self, candidate: Candidate, array: ConstantArray, noise: NoiseModel, weights: WeightStatistics
+    ) -> list[ir.Node]:
+        """The chain of primitives that draws the array."""
+        parameters = self._array_parameters(candidate, array, noise, weights)
+        trial, scale = (self._inputs.value(candidate.site.function, kind) for kind in (TRIAL, SCALE))
+        value, nodes, stages = array.value, list[ir.Node](), noise.stages()
+        for draw, stage in enumerate(stages):
             count = len(stage.parameters)
-            stem = f"{array.value.name}{NOISY_SUFFIX if draw == len(self._stages) - 1 else f'::stage{draw}'}"
+            stem = f"{array.value.name}{NOISY_SUFFIX if draw == len(stages) - 1 else f'::stage{draw}'}"
             node = ir.Node(
                 DOMAIN,
                 stage.primitive,
@@ -144,9 +175,22 @@ class NoiseRewriter:
             parameters = parameters[count:]
             value = node.outputs[0]
             nodes.append(node)
-        self._insert(array.value, nodes)
-        self._noisy[array.value] = value
-        return value
+        return nodes
+
+    def _cell_node(self, candidate: Candidate, array: ConstantArray, cell: Cell, channels: Channels) -> list[ir.Node]:
+        """The node that holds the array in cells."""
+        function = self._cell_function(cell, len(array.tensor.shape), channels)
+        inputs = [self._inputs.value(candidate.site.function, value.name or "") for value in function.inputs[1:]]
+        stem = f"{array.value.name}{NOISY_SUFFIX}"
+        node = ir.Node(
+            DOMAIN,
+            function.name,
+            [array.value, *inputs],
+            self._noise_attributes(candidate),
+            name=f"{NODE_PREFIX}{stem}",
+            outputs=[self._value_like(stem, array.value)],
+        )
+        return [node]
 
     def _relaid(self, layout: ir.Node, source: ir.Value) -> ir.Value:
         """A copy of a layout operator that takes the noisy array; the original stays for its other users."""
@@ -166,20 +210,21 @@ class NoiseRewriter:
         return self._noisy[original]
 
     def _array_parameters(
-        self, candidate: Candidate, array: ConstantArray, weights: WeightStatistics
+        self, candidate: Candidate, array: ConstantArray, noise: NoiseModel, weights: WeightStatistics
     ) -> list[ir.Value]:
         """The noise parameters of the array as values that the node can see."""
-        arrays = [parameter.resolve(weights) for stage in self._stages for parameter in stage.parameters]
+        stages = noise.stages()
+        arrays = [parameter.resolve(weights) for stage in stages for parameter in stage.parameters]
         if array.value not in self._parameters:
-            names = [f"{array.value.name}::{name}" for name in parameter_names(self._stages)]
+            names = [f"{array.value.name}::{name}" for name in parameter_names(stages)]
             self._parameters[array.value] = self._constants(candidate, names, arrays)
         return self._parameters[array.value]
 
-    def _dynamic_parameters(self, candidate: Candidate) -> list[ir.Value]:
+    def _dynamic_parameters(self, candidate: Candidate, noise: NoiseModel) -> list[ir.Value]:
         """The noise parameters relative to units that the composite measures at run time."""
         key = candidate.site.function and candidate.site.function.identifier()
         if key not in self._parameters:
-            stage = self._stages[0]
+            stage = noise.stages()[0]
             names = [f"nmtool::{name}" for name in PARAMETER_NAMES[stage.primitive]]
             arrays = [np.asarray(parameter.value, np.float32) for parameter in stage.parameters]
             self._parameters[key] = self._constants(candidate, names, arrays)
@@ -242,19 +287,44 @@ class NoiseRewriter:
         dtypes = [value.dtype for value in self._model.graph.inputs]
         return next((dtype for dtype in dtypes if dtype in FLOATS), ir.DataType.FLOAT)
 
-    def _composite(self, node: ir.Node, operand: int) -> ir.Function:
-        """The composite for the node, one per operator, operand and set of given attributes."""
+    def _composite(self, node: ir.Node, operand: int, stages: Sequence[Stage]) -> ir.Function:
+        """The composite for the node, one per operator, operand, noise and set of given attributes."""
         attributes = tuple((attribute.name, attribute.type) for attribute in node.attributes.values())
-        key = (node.op_type, operand, tuple(sorted(attributes)))
-        if key not in self._composites:
-            name = self._composite_free_name(composite_name(node.op_type, operand, self._stages))
-            self._composites[key] = composite_function(
-                name, node.op_type, operand, self._stages, list(node.attributes.values()), self._opset
-            )
-        return self._composites[key]
+        primitives = tuple(stage.primitive for stage in stages)
+        return self._function(
+            (node.op_type, operand, primitives, tuple(sorted(attributes))),
+            composite_name(node.op_type, operand, stages),
+            lambda name: composite_function(
+                name, node.op_type, operand, stages, list(node.attributes.values()), self._opset
+            ),
+        )
 
-    def _dynamic_function(self) -> ir.Function:
-        return self._composites.setdefault(("dynamic",), dynamic_matmul(self._stages[0], self._opset))
+    def _dynamic_function(self, noise: NoiseModel) -> ir.Function:
+        stage = noise.stages()[0]
+        return self._functions.setdefault(("dynamic", stage), dynamic_matmul(stage, self._opset))
 
-    def _composite_free_name(self, wanted: str) -> str:
-        return free_name(wanted, {function.name for function in self._composites.values()})
+    def _cell_function(self, cell: Cell, rank: int, channels: Channels) -> ir.Function:
+        name = "".join(device.name.title().replace("-", "") for device in cell.devices) + "Cell"
+        return self._function(
+            (cell, rank, channels),
+            name,
+            lambda name: cell_function(name, cell, self._opset, rank, channels),
+        )
+
+    def _function(self, key: tuple[object, ...], wanted: str, make: Callable[[str], ir.Function]) -> ir.Function:
+        """The function for the key, made with a name of its own at its first use."""
+        if key not in self._functions:
+            self._functions[key] = make(free_name(wanted, {function.name for function in self._functions.values()}))
+        return self._functions[key]
+
+    def _primitive_functions(self) -> Iterator[ir.Function]:
+        """The functions of the primitives that this rewriting calls."""
+        own = {function.name for function in self._functions.values()}
+        called = {
+            node.op_type
+            for owner in (self._model.graph, *self._model.functions.values(), *self._functions.values())
+            for node in owner.all_nodes()
+            if node.domain == DOMAIN and node.op_type not in own
+        }
+        for primitive in sorted(called):
+            yield from primitive_functions(cast(Primitive, primitive), self._opset, self._kinds_of_fault)

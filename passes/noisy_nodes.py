@@ -1,6 +1,6 @@
 """Recognising what inject put into a model: shared by strip and bake."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -90,8 +90,13 @@ def remove_unused(model: ir.Model, parameters: Sequence[ir.Value]) -> None:
 
 
 def is_primitive(node: ir.Node) -> bool:
-    """Whether the node is a primitive in front of an operand, not a composite."""
-    return node.op_type in PARAMETER_NAMES
+    """Whether the node is a primitive in front of an operand, or the cells of one; not a composite."""
+    return node.op_type in PARAMETER_NAMES or is_cells(node)
+
+
+def is_cells(node: ir.Node) -> bool:
+    """Whether the node holds an array in cells."""
+    return node.domain == DOMAIN and is_added(node) and node.op_type not in PARAMETER_NAMES
 
 
 def take_apart(model: ir.Model, node: ir.Node) -> Composite:
@@ -146,19 +151,20 @@ def stock_node(call: ir.Node, parts: Composite) -> ir.Node:
     )
 
 
-def remove_noise_inputs(model: ir.Model, trial: str, scale: str) -> None:
-    """Take the trial and the scale out of the inputs of the graph and of functions, and out of calls."""
+def remove_noise_inputs(model: ir.Model, names: Collection[str]) -> None:
+    """Take the run-time inputs of these names out of the inputs of the graph and of functions, and out of calls."""
     for function in model.functions.values():
-        if function.domain == DOMAIN or [value.name for value in function.inputs[-2:]] != [trial, scale]:
+        added = [value for value in function.inputs if value.name in names]
+        if function.domain == DOMAIN or not added:
             continue
-        formal = len(function.inputs)
-        del function.inputs[-2:]
+        formal = len(function.inputs) - len(added)
+        del function.inputs[formal:]
         for site in sites(model):
             if site.node.op_identifier() == function.identifier():
-                site.node.resize_inputs(int(site.node.metadata_props.pop(ARGUMENTS, formal - 2)))
-    for value in [value for value in model.graph.inputs if value.name in (trial, scale)]:
+                site.node.resize_inputs(int(site.node.metadata_props.pop(ARGUMENTS, formal)))
+    for value in [value for value in model.graph.inputs if value.name in names]:
         model.graph.inputs.remove(value)
-    for name in (trial, scale):
+    for name in names:
         model.graph.initializers.pop(name, None)
 
 

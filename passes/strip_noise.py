@@ -39,7 +39,7 @@ class StripNoise(ir.passes.InPlacePass):
                 replace_node(site.graph, site.node, stock_node(site.node, take_apart(model, site.node)))
         for copy, original in copies(model):
             _bypass(copy.graph, copy.node, original)
-        remove_noise_inputs(model, record.trial_input, record.scale_input)
+        remove_noise_inputs(model, record.inputs.values())
         remove_unused(model, added)
         remove_noise_functions(model)
         model.opset_imports.clear()

@@ -39,7 +39,7 @@ class CompiledRunner:
         self.library = False
         require_specified_noise(self._model, engine)
         noise = provenance.read(self._model)
-        always = {noise.trial_input, noise.scale_input} if noise else set()
+        always = set(noise.inputs.values()) if noise else set()
         fed = [port for name, port in self.inputs.items() if not port.optional or name in always]
         if not engine.by_shape:
             self._compute({port.name: () for port in fed})

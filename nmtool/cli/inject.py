@@ -22,7 +22,10 @@ def inject(
     model: options.Model,
     output: options.Output,
     noise: NoiseOptions,
-    eta: Annotated[float, Option(metavar="X", help="Strength of the noise, a pure number >= 0")] = 0.05,
+    eta: Annotated[
+        float | None,
+        Option(metavar="X", help="Strength of the noise, a pure number >= 0", show_default="0.05; devices: 1"),
+    ] = None,
     drawn: Annotated[
         Literal["run", "chip"], Option(help="New noise for each inference (run), or one sample for good (chip)")
     ] = "run",

@@ -9,12 +9,13 @@ from nmtool.errors import UsageError
 
 if TYPE_CHECKING:
     from nmtool.noise.base import NoiseModel
+    from nmtool.noise.cell import Cell
 
 
 def _noise_names() -> list[str]:
-    from nmtool.noise import NOISE_MODELS
+    from nmtool.noise import DEVICES, NOISE_MODELS
 
-    return list(NOISE_MODELS)
+    return [*NOISE_MODELS, *DEVICES]
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class NoiseChoice:
     ] = False
     seed: Annotated[int, Option("--seed", "-s", metavar="N", help="Seed of the noise, 64 bits")] = 0
 
-    def model(self, eta: float) -> "NoiseModel":
-        """The noise model at strength `eta`.
+    def model(self, eta: float | None) -> "NoiseModel | Cell":
+        """The noise model at strength `eta`; None: at its default.
 
         Raises:
             UsageError: --noise is not of its form, or the model refuses a parameter.
@@ -50,7 +51,7 @@ class NoiseChoice:
         from nmtool.noise import noise_model
 
         name, _, settings = self.noise.partition(":")
-        parameters: dict[str, Any] = {"eta": eta}
+        parameters: dict[str, Any] = {} if eta is None else {"eta": eta}
         if self.relative_to is not None:
             parameters["relative_to"] = self.relative_to
         for setting in filter(None, settings.split(",")):

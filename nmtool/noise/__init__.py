@@ -7,6 +7,9 @@ from typing import Any, cast
 
 from nmtool.errors import UsageError
 from nmtool.noise.base import NoiseModel
+from nmtool.noise.cell import Cell
+from nmtool.noise.device import Device
+from nmtool.noise.devices import DEVICES
 from nmtool.noise.gaussian import Gaussian
 from nmtool.noise.lognormal import Lognormal
 from nmtool.noise.stuck import Stuck
@@ -16,31 +19,63 @@ NOISE_MODELS: dict[str, type[Gaussian] | type[Lognormal] | type[Stuck]] = {
 }
 
 
-def noise_model(name: str, parameters: Mapping[str, Any]) -> NoiseModel:
-    """Build the noise model called `name`.
+def noise_model(name: str, parameters: Mapping[str, Any]) -> NoiseModel | Cell:
+    """Build the noise model called `name`, or cells with one device of that name.
+
+    Args:
+        name: of a noise model, of a device, or "cell".
+        parameters: of it; those of a device and of its cells together. "devices" of "cell" are mappings with "name".
 
     Raises:
         UsageError: no such model, a parameter that it does not have, or a value out of range.
     """
-    if name not in NOISE_MODELS:
-        close = difflib.get_close_matches(name, NOISE_MODELS, 1)
-        hint = f"did you mean {close[0]}?" if close else f"one of: {', '.join(NOISE_MODELS)}"
-        raise UsageError(f"no noise model is called {name!r}", hint)
-    model = NOISE_MODELS[name]
-    fields = model.__dataclass_fields__.keys()
-    if unknown := sorted(set(parameters) - set(fields)):
-        raise UsageError(
-            f"noise model `{name}` has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(fields)}"
+    if name in DEVICES:
+        cell, device = (
+            {key: value for key, value in parameters.items() if (key in _fields(Cell)) == of_cell}
+            for of_cell in (True, False)
         )
-    return model(**parameters)
+        return Cell(**cell, devices=(_made("device", DEVICES, name, device),))
+    if name == Cell.name:
+        devices = tuple(_device(each) for each in parameters.get("devices", ()))
+        return cast(Cell, _made("noise model", {name: Cell}, name, {**parameters, "devices": devices}))
+    known: dict[str, Any] = {**NOISE_MODELS, **dict.fromkeys(DEVICES)}
+    return cast(NoiseModel, _made("noise model", NOISE_MODELS, name, parameters, known))
 
 
-def resolved(noise: str | NoiseModel, eta: float, relative_to: str | None) -> NoiseModel:
+def _device(settings: Mapping[str, Any]) -> Device:
+    rest = dict(settings)
+    return cast(Device, _made("device", DEVICES, str(rest.pop("name", "")), rest))
+
+
+def _made(
+    kind: str,
+    registry: Mapping[str, type[Any]],
+    name: str,
+    parameters: Mapping[str, Any],
+    known: Mapping[str, Any] | None = None,
+) -> Any:
+    """An instance of the class called `name`, with these parameters."""
+    if name not in registry:
+        names = list(known or registry)
+        close = difflib.get_close_matches(name, names, 1)
+        hint = f"did you mean {close[0]}?" if close else f"one of: {', '.join(names)}"
+        raise UsageError(f"no {kind} is called {name!r}", hint)
+    fields = _fields(registry[name])
+    if unknown := sorted(set(parameters) - fields.keys()):
+        raise UsageError(f"{kind} `{name}` has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(fields)}")
+    return registry[name](**parameters)
+
+
+def _fields(model: type[Any]) -> dict[str, Any]:
+    return {field.name: field for field in dataclasses.fields(model)}
+
+
+def resolved(noise: str | NoiseModel | Cell, eta: float | None, relative_to: str | None) -> NoiseModel | Cell:
     """A noise model from what a verb is given.
 
     Args:
         noise: a noise model, which is taken as it is, or the name of one.
-        eta: its strength, for a name.
+        eta: its strength, for a name; None: the model's default.
         relative_to: what eta is relative to, for a name; None: the model's default.
 
     Raises:
@@ -48,10 +83,11 @@ def resolved(noise: str | NoiseModel, eta: float, relative_to: str | None) -> No
     """
     if not isinstance(noise, str):
         return noise
-    return noise_model(noise, {"eta": eta} | ({} if relative_to is None else {"relative_to": relative_to}))
+    given = {"eta": eta, "relative_to": relative_to}
+    return noise_model(noise, {name: value for name, value in given.items() if value is not None})
 
 
-def at_strength_one(noise: str | NoiseModel, relative_to: str | None) -> NoiseModel:
+def at_strength_one(noise: str | NoiseModel | Cell, relative_to: str | None) -> NoiseModel | Cell:
     """The noise for verbs that set its strength by the scale: eta 1.
 
     Args:
@@ -61,4 +97,4 @@ def at_strength_one(noise: str | NoiseModel, relative_to: str | None) -> NoiseMo
     Raises:
         UsageError: see `noise_model`.
     """
-    return cast(NoiseModel, dataclasses.replace(cast(Any, resolved(noise, 1.0, relative_to)), eta=1.0))
+    return cast("NoiseModel | Cell", dataclasses.replace(cast(Any, resolved(noise, 1.0, relative_to)), eta=1.0))

@@ -70,6 +70,32 @@ class Parameter:
         return np.asarray(np.asarray(self.value) * unit, np.float32)
 
 
+@dataclass(frozen=True)
+class Channels:
+    """Where the output channels of an array are.
+
+    Attributes:
+        axis: axis of the array along which they lie; None where they are no axis of it.
+        groups: the first axis is split in this many groups that do not share channels (a grouped ConvTranspose).
+    """
+
+    axis: int | None = None
+    groups: int = 1
+
+    def within(self, rank: int) -> tuple[int, ...] | None:
+        """The axes along which a channel extends, None where it is all.
+
+        Where there are groups, of the array reshaped so that they are a first axis of its own.
+
+        Args:
+            rank: of the array.
+        """
+        if self.axis is None:
+            return None
+        split = self.groups > 1
+        return tuple(axis for axis in range(split, rank + split) if axis != self.axis + split)
+
+
 Primitive = Literal["GaussianNoise", "LognormalNoise", "StuckFaults"]
 
 
@@ -108,10 +134,15 @@ class NoiseModel(Protocol):
         ...
 
 
-def parameters(model: NoiseModel) -> dict[str, Any]:
-    """The model's name and fields as a JSON-serialisable dict: what is recorded with every result."""
-    fields: dict[str, Any] = dict(vars(model))
-    return {"model": model.name, **fields}
+def parameters(model: Any) -> dict[str, Any]:
+    """The name and fields of a noise model or of cells as a JSON-serialisable dict: what is recorded with every result."""
+    return {"model": model.name, **{field: _plain(value) for field, value in vars(model).items()}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [{"name": each.name, **vars(each)} if hasattr(each, "name") else each for each in value]
+    return value
 
 
 def require_non_negative(model: str, **values: float) -> None:

@@ -45,7 +45,7 @@ class Cell:
 
     Attributes:
         devices: what the conductance passes through, in order.
-        pairs: two devices per weight; False: one device, which holds the sign too.
+        pairs: two devices per weight; False: one device, which holds the sign too; None: what the devices need.
         scale: s is the largest |w| of the "array" or of each output "channel".
         compensation: of the drift: "none", "array" (one factor) or "channel".
         readout_noise: relative standard deviation of the compensation's factor, drawn once per chip.
@@ -54,7 +54,7 @@ class Cell:
 
     name: ClassVar[str] = "cell"
     devices: tuple[Device, ...]
-    pairs: bool = True
+    pairs: bool | None = None
     scale: Literal["array", "channel"] = "array"
     compensation: Literal["none", "array", "channel"] = "none"
     readout_noise: float = 0.0
@@ -64,6 +64,8 @@ class Cell:
         require_non_negative(self.name, eta=self.eta, readout_noise=self.readout_noise)
         if not self.devices:
             raise UsageError("a cell needs at least one device", hint="`nmtool list noise` has all")
+        if self.pairs is None:
+            object.__setattr__(self, "pairs", not all(device.signed for device in self.devices))
         for field, choices in (("scale", ("array", "channel")), ("compensation", ("none", "array", "channel"))):
             if getattr(self, field) not in choices:
                 raise UsageError(f"{field} of a cell must be {', '.join(choices)}, not {getattr(self, field)!r}")

@@ -81,9 +81,13 @@ class Device:
 
     The conductance passes through `program` once, then through `drift` and `read`: random numbers of the first two
     belong to the chip, those of the last to the run (so `read` passes drawn="run").
+
+    Attributes:
+        signed: one device holds a weight with its sign, so that cells need no pairs of it.
     """
 
     name: ClassVar[str]
+    signed: ClassVar[bool] = False
 
     def program(self, target: Term, chip: Chip) -> Term:
         """The conductance after programming.

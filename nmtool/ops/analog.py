@@ -27,19 +27,6 @@ class AnalogOp:
     required: int = 2
 
 
-@dataclass(frozen=True)
-class Channels:
-    """Where the output channels of an array are.
-
-    Attributes:
-        axis: axis of the array along which they lie; None where they are no axis of it.
-        groups: the first axis is split in this many groups that do not share channels (a grouped ConvTranspose).
-    """
-
-    axis: int | None = None
-    groups: int = 1
-
-
 def _fixed(axis: int | None) -> Callable[[ir.Node, int], int | None]:
     return lambda node, operand: axis
 

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
+from nmtool.noise.base import Channels
 from nmtool.noise.cell import Cell
 from nmtool.noise.device import Drawn
-from nmtool.ops import DOMAIN
-from nmtool.ops.analog import Channels
+from nmtool.ops import DOMAIN, RUN, SCALE, TIME, TRIAL
 from nmtool.ops.composites import NOISE_ATTRIBUTES
 from nmtool.ops.expression import Body, Expression, Number
 
-TRIAL, SCALE, RUN, TIME = "noise_trial", "noise_scale", "noise_run", "noise_time"
-"""The run-time inputs: number of the chip, strength, number of the run's sample, and seconds since programming."""
-
 DEVICE_OPSET = 13
 """The first opset whose operators suffice for devices."""
+
+KINDS_OF_FAULT = 3
+"""Faults of a cell are padded to so many kinds: the body of StuckFaults is made for one number of them."""
 
 _TRIALS: dict[Drawn, str] = {"chip": TRIAL, "run": RUN}
 
@@ -51,7 +51,8 @@ class OnnxChip:
 
     def faults(self, x: Expression, probabilities: Sequence[float], values: Sequence[float]) -> Expression:
         """See Chip.faults."""
-        parameters = (self.body.floats(*probabilities), self.body.floats(*values))
+        padding = [0.0] * (KINDS_OF_FAULT - len(probabilities))
+        parameters = (self.body.floats(*probabilities, *padding), self.body.floats(*values, *padding))
         return self._primitive("StuckFaults", x, *parameters, drawn="chip", scale=self.scale)
 
     def abs(self, x: Expression) -> Expression:
@@ -138,14 +139,10 @@ def cell_function(name: str, cell: Cell, opset: int, rank: int, channels: Channe
     given = body.input("weights")
     weights = body.op("Cast", given, to=int(ir.DataType.FLOAT))
     shape = body.op("Shape", weights)
-    axes = tuple(range(rank))
-    if channels.groups > 1:  # groups become an axis of their own, as they do not share channels
+    if channels.groups > 1:
         rest = body.op("Slice", shape, body.ints(1), body.ints(rank))
         weights = body.op("Reshape", weights, body.op("Concat", body.ints(channels.groups, -1), rest, axis=0))
-        within = tuple(axis for axis in range(1, rank + 1) if axis != (channels.axis or 0) + 1)
-    else:
-        within = tuple(axis for axis in axes if axis != channels.axis)
-    read = cell.perturb(weights, chip, None if channels.axis is None else within)
+    read = cell.perturb(weights, chip, channels.within(rank))
     if channels.groups > 1:
         read = body.op("Reshape", read, shape)
     read = body.op("Cast", read, to=ir.RefAttr("to", "dtype", ir.AttributeType.INT))

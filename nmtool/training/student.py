@@ -10,9 +10,8 @@ from torch import Tensor, fx, nn
 from nmtool.errors import ModelError
 from nmtool.interpreter.convert import NAMES, convert
 from nmtool.interpreter.ops.noise import Noise
-from nmtool.noise.base import NoiseModel, Parameter
+from nmtool.noise.base import Channels, NoiseModel, Parameter
 from nmtool.noise.stream import stream_of
-from nmtool.ops.analog import Channels
 from nmtool.passes.inject_noise import InjectNoise, require_clean
 from nmtool.passes.selection import Selection
 from nmtool.training.sizes import size
@@ -70,9 +69,9 @@ class Student(nn.Module):
             dynamic=placement.dynamic,
         )
         inject(model)
-        if inject.trial_input is None or inject.scale_input is None:
+        if not inject.inputs:
             raise ModelError("nothing to train under noise: no node has analog weights", hint="see `nmtool list ops`")
-        for name in (inject.trial_input, inject.scale_input):
+        for name in inject.inputs.values():
             model.graph.initializers.pop(name).const_value = None  # inputs that every call gives
         self.report = inject.report
         self.graph = convert(model)

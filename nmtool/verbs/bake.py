@@ -10,7 +10,9 @@ from nmtool.model import ModelSource, load
 from nmtool.passes.bake_noise import BakeNoise
 
 
-def bake(model: ModelSource, *, trial: int = 0, scale: float = 1.0) -> ir.Model:
+def bake(
+    model: ModelSource, *, trial: int = 0, scale: float = 1.0, run: int = 0, time: float | None = None
+) -> ir.Model:
     """Freeze one sample of a noisy model's noise into its weights; standard operators only, for any framework.
 
     The result equals the noisy model run with `noise_trial = trial` and `noise_scale = scale` through the operator
@@ -20,20 +22,26 @@ def bake(model: ModelSource, *, trial: int = 0, scale: float = 1.0) -> ir.Model:
         model: a noisy model.
         trial: which sample, 0 <= trial < 2**32.
         scale: multiplies the noise, >= 0.
+        run: which sample of what devices draw at every run, 0 <= run < 2**32.
+        time: seconds since programming, >= 0; None: the model's own.
 
     Raises:
-        UsageError: trial or scale is out of range.
+        UsageError: trial, scale, run or time is out of range.
         ModelError: the model cannot be read, is not noisy, or has noise on activations below opset 18.
     """
-    if not 0 <= trial < 2**32:
-        raise UsageError(f"trial must be from 0 to 2**32 - 1, not {trial}")
-    if not math.isfinite(scale) or scale < 0:
-        raise UsageError(f"scale must be a finite number >= 0, not {scale}")
+    for name, sample in (("trial", trial), ("run", run)):
+        if not 0 <= sample < 2**32:
+            raise UsageError(f"{name} must be from 0 to 2**32 - 1, not {sample}")
+    for name, number in (("scale", scale), ("time", time or 0.0)):
+        if not math.isfinite(number) or number < 0:
+            raise UsageError(f"{name} must be a finite number >= 0, not {number}")
     noisy = load(model)
     record = provenance.read(noisy)
     if record is None:
         raise ModelError("the model is not noisy: it has no record of an injection", hint="`nmtool inject` makes one")
-    baked = BakeNoise(trial, scale)(noisy).model
+    baked = BakeNoise(trial, scale, run, time)(noisy).model
     facts = {"noise": record.noise, "seed": record.seed, "trial": trial, "scale": scale}
+    facts |= {"run": run} if record.run_input else {}
+    facts |= {"time": time} if record.time_input else {}
     baked.metadata_props.update(provenance.weights("bake", source_sha256=record.source_sha256, **facts))
     return baked

@@ -16,8 +16,8 @@ from nmtool import provenance
 from nmtool.clipping import clipped, limits
 from nmtool.errors import ModelError, UsageError
 from nmtool.model import digest, load
+from nmtool.noise.base import Channels
 from nmtool.noise.gaussian import Gaussian
-from nmtool.ops.analog import Channels
 from nmtool.passes.constants import FLOATS
 from nmtool.passes.inject_noise import InjectNoise, require_clean
 from nmtool.passes.report import NodeReport

@@ -14,7 +14,8 @@ from nmtool.errors import ModelError, UsageError
 from nmtool.model import ModelSource, digest, load, save
 from nmtool.noise import resolved
 from nmtool.noise.base import NoiseModel, parameters
-from nmtool.ops import EXACT_OPSET
+from nmtool.noise.cell import Cell
+from nmtool.ops import EXACT_OPSET, RUN, SCALE, TIME, TRIAL
 from nmtool.passes.inject_noise import InjectNoise, opset_of, require_clean
 from nmtool.passes.report import CoverageReport
 from nmtool.passes.selection import Selection
@@ -41,8 +42,8 @@ class Injection:
 def inject(
     model: ModelSource,
     *,
-    noise: str | NoiseModel = "gaussian",
-    eta: float = 0.05,
+    noise: str | NoiseModel | Cell = "gaussian",
+    eta: float | None = None,
     relative_to: Literal["range", "max", "std"] | None = None,
     per_channel: bool = False,
     seed: int = 0,
@@ -64,8 +65,9 @@ def inject(
 
     Args:
         model: path, ModelProto or ir.Model; never changed.
-        noise: name of a noise model (with `eta` and `relative_to` as its parameters), or a noise model.
-        eta: strength of the noise, without unit; for `gaussian`, sigma relative to `relative_to`.
+        noise: name of a noise model or device (with `eta` and `relative_to` as its parameters), a noise model, or cells.
+        eta: strength of the noise, without unit; for `gaussian`, sigma relative to `relative_to`, by default 0.05; for
+            devices a factor of all their deviations, by default 1.
         relative_to: what eta of `gaussian` is relative to: "range" (max W - min W, the default), "max" (max |W|) or
             "std".
         per_channel: take that unit from each output channel instead of the whole array.
@@ -102,7 +104,7 @@ def inject(
     )
     result = injector(source)
     report = injector.report
-    if not result.modified or injector.trial_input is None or injector.scale_input is None:
+    if not result.modified:
         raise ModelError(f"nothing to make noisy: {report.why_nothing}", hint="see `nmtool list ops`")
     exact = opset_of(result.model) >= EXACT_OPSET
     report.notes += notes
@@ -118,8 +120,10 @@ def inject(
         drawn=drawn,
         fresh=fresh,
         exact=exact,
-        trial_input=injector.trial_input,
-        scale_input=injector.scale_input,
+        trial_input=injector.inputs.get(TRIAL, ""),
+        scale_input=injector.inputs.get(SCALE, ""),
+        run_input=injector.inputs.get(RUN),
+        time_input=injector.inputs.get(TIME),
         source_sha256=digest(model),
         source_ir_version=source_ir_version,
         source_opsets=source_opsets,

@@ -7,6 +7,7 @@ import numpy as np
 from nmtool import provenance
 from nmtool.backends import Array, Port, Runner
 from nmtool.errors import UsageError
+from nmtool.ops import RUN, SCALE, TIME, TRIAL
 
 TRIALS = 1 << 32  # trial numbers are taken modulo this
 
@@ -28,11 +29,20 @@ class NoisyRunner:
         """
         self.runner = runner
         self.provenance = provenance.from_metadata(runner.metadata)
-        known = (self.provenance.scale_input, self.provenance.trial_input) if self.provenance else ()
-        self._noise_inputs = [name for name in known if name in runner.inputs]
-        self.ports: Sequence[Port] = [port for name, port in runner.inputs.items() if name not in known]
+        known = self.provenance.inputs if self.provenance else {}
+        self._noise_inputs = {kind: name for kind, name in known.items() if name in runner.inputs}
+        self.ports: Sequence[Port] = [port for name, port in runner.inputs.items() if name not in known.values()]
 
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, Array], trial: int, scale: float) -> list[Array]:
+    def run(
+        self,
+        outputs: Sequence[str],
+        feeds: Mapping[str, Array],
+        trial: int,
+        scale: float,
+        *,
+        run: int = 0,
+        time: float | None = None,
+    ) -> list[Array]:
         """Run once.
 
         Args:
@@ -40,17 +50,26 @@ class NoisyRunner:
             feeds: data by input name.
             trial: which noise sample, modulo 2**32; no effect where `takes_trial` is false.
             scale: multiplies the noise; no effect on a model without noise.
+            run: which sample of what is drawn at every run, modulo 2**32; no effect where nothing is.
+            time: seconds since programming; None: the model's own.
 
         Raises:
             ModelError: the runtime failed.
         """
-        noise = (np.array(scale, np.float32), np.array(trial % TRIALS, np.int64))  # a model may have only the scale
-        return self.runner.run(outputs, {**feeds, **dict(zip(self._noise_inputs, noise, strict=False))})
+        noise: dict[str, Array] = {
+            TRIAL: np.array(trial % TRIALS, np.int64),
+            SCALE: np.array(scale, np.float32),
+            RUN: np.array(run % TRIALS, np.int64),
+        }
+        if time is not None:
+            noise[TIME] = np.array(time, np.float32)
+        fed = {name: noise[kind] for kind, name in self._noise_inputs.items() if kind in noise}
+        return self.runner.run(outputs, {**feeds, **fed})
 
     @property
     def takes_trial(self) -> bool:
         """Whether the caller chooses the noise sample."""
-        return self.provenance is not None and self.provenance.trial_input in self._noise_inputs
+        return TRIAL in self._noise_inputs
 
     def output(self, name: str | None) -> str:
         """An output by name; None: the first.

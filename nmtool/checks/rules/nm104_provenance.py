@@ -42,8 +42,9 @@ def _injection(subject: Subject, record: provenance.Provenance, noisy: bool) -> 
     except (NmtoolError, KeyError) as failure:
         yield error(f"the recorded noise is not one that nmtool knows: {record.noise} ({failure})", _FIX)
     inputs = {value.name for value in subject.proto.graph.input}
-    wanted = [record.scale_input] if record.fresh else [record.trial_input, record.scale_input]
-    for name in wanted:
+    for kind, name in record.inputs.items():
+        if kind == record.drawn_inside:
+            continue
         if name not in inputs:
             yield error(f"the recorded input {name!r} is not one of the graph's", _FIX)
     against = subject.request.against

@@ -103,7 +103,7 @@ def _wiring(noisy: ir.Model, declared: Declared, record: Provenance) -> Iterator
             continue
         node = present.get(place(site))
         for index, value in enumerate(site.node.inputs):
-            if node is None or value is None or value.name not in (record.trial_input, record.scale_input):
+            if node is None or value is None or value.name not in record.inputs.values():
                 continue
             given = node.inputs[index] if index < len(node.inputs) else None
             if given is None or given.name != value.name:
@@ -116,8 +116,8 @@ def _sources(noisy: ir.Model, record: Provenance) -> Iterator[Finding]:
     """Where the trial and the scale come from."""
     finder = ConstantFinder(noisy, opset_of(noisy))
     inputs = {value.name for value in noisy.graph.inputs}
-    for name in (record.trial_input, record.scale_input):
-        drawn = record.fresh and name == record.trial_input
+    for kind, name in record.inputs.items():
+        drawn = kind == record.drawn_inside
         values = [value for node in noisy.graph for value in node.outputs if value.name == name]
         if not (values and not finder.is_constant(values[0])) if drawn else name not in inputs:
             belongs = "drawn at random" if drawn else "an input of the model"
