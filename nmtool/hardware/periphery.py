@@ -58,7 +58,9 @@ class Converter:
             raise UsageError(f"steps of a converter must be {kind} from 1 to {MAX_LEVELS}, not {self.steps}")
         if isinstance(self.range, str):
             if self.range not in ("dynamic", "calibrated"):
-                raise UsageError(f'range of a converter must be a number, "dynamic" or "calibrated", not {self.range!r}')
+                raise UsageError(
+                    f'range of a converter must be a number, "dynamic" or "calibrated", not {self.range!r}'
+                )
             if self.unit != "signal":
                 raise UsageError(f"the unit of a {self.range} range is the signal's own: give no unit")
         elif not (np.isfinite(self.range) and self.range > 0):
@@ -175,7 +177,9 @@ class Periphery:
         if self.input is not None and (self.input.unit != "signal" or self.input.per_tile):
             raise UsageError("the range of an input converter is in units of its signal, and the same for all tiles")
         if self.output is not None and self.output.unit == "cell" and self.input is None:
-            raise UsageError("an output range in units of one cell needs an input range", hint="give an input converter")
+            raise UsageError(
+                "an output range in units of one cell needs an input range", hint="give an input converter"
+            )
         if self.receiver is not None and self.output is None:
             raise UsageError("receiver noise is relative to the output range", hint="give an output converter")
         if self.serial is not None:
@@ -215,4 +219,6 @@ class Periphery:
     def draws_per_run(self) -> bool:
         """Whether it has noise."""
         converters = (self.input, self.output)
-        return self.read_noise > 0 or self.receiver is not None or any(c is not None and c.noise > 0 for c in converters)
+        return (
+            self.read_noise > 0 or self.receiver is not None or any(c is not None and c.noise > 0 for c in converters)
+        )

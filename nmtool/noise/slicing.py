@@ -26,7 +26,9 @@ class Slicing:
         if not 2 <= self.bits <= 24:
             raise UsageError(f"bits of sliced weights must be 2 to 24, sign included, not {self.bits}")
         if not 1 <= self.per_slice < self.bits:
-            raise UsageError(f"bits per slice must be 1 to {self.bits - 1} for weights of {self.bits} bits, not {self.per_slice}")
+            raise UsageError(
+                f"bits per slice must be 1 to {self.bits - 1} for weights of {self.bits} bits, not {self.per_slice}"
+            )
 
     @property
     def levels(self) -> int:

@@ -16,9 +16,8 @@ import onnx_ir as ir
 from nmtool.hardware.periphery import Converter, Periphery
 from nmtool.hardware.tiling import Tiling, tiling
 from nmtool.noise.slicing import Slicing
-from nmtool.ops import DOMAIN
+from nmtool.ops import DOMAIN, RUN, SCALE
 from nmtool.ops.analog import ANALOG_OPS
-from nmtool.ops.chip import RUN, SCALE
 from nmtool.ops.composites import NOISE_ATTRIBUTES
 from nmtool.ops.crossbar_products import PRODUCTS, Product
 from nmtool.ops.expression import Body, Expression, Number
@@ -122,7 +121,9 @@ def crossbar_of(
 
 def _multiplies_columns(node: ir.Node, operand: int) -> bool:
     if operand == 0:
-        return not node.attributes.get_int("transB", 0)
+        activation = node.inputs[1]
+        is_vector = activation is not None and activation.shape is not None and len(activation.shape) == 1
+        return not is_vector and not node.attributes.get_int("transB", 0)
     return bool(node.attributes.get_int("transA", 0))
 
 
@@ -158,7 +159,9 @@ class _Writer:
         clean = periphery.read_noise > 0 or (periphery.output is not None and periphery.output.unit == "cell")
         calibrated = [converter is not None and converter.range == "calibrated" for converter in converters]
         noise = periphery.draws_per_run
-        needs = dict(zip((CLEAN, INPUT_RANGE, OUTPUT_RANGE, RUN, SCALE), (clean, *calibrated, noise, noise), strict=True))
+        needs = dict(
+            zip((CLEAN, INPUT_RANGE, OUTPUT_RANGE, RUN, SCALE), (clean, *calibrated, noise, noise), strict=True)
+        )
         return [name for name, needed in needs.items() if needed]
 
     def function(self, name: str) -> ir.Function:
@@ -167,8 +170,8 @@ class _Writer:
         signal, full = self._inputs(product.vectors(activation), product)
         parts = product.multiply(signal, array)
         if self.periphery.acts_on_outputs:
-            parts = self._outputs(parts, signal, full, product)
-        y = product.digital(self._sum(parts, product), activation)
+            parts = self._outputs(parts, signal, array, full, product)
+        y = product.digital(self._sum(parts, product))
         if self.bias is not None:
             y = y + product.bias(self._float(self.bias))
         y = self.body.op("Cast", y, to=ir.RefAttr("to", "dtype", ir.AttributeType.INT))
@@ -191,7 +194,9 @@ class _Writer:
             x = self._gaussian(x, full * converter.noise)
         return (product.merged(x) if self.periphery.pass_powers else x), full
 
-    def _outputs(self, parts: Expression, signal: Expression, full: Number, product: Product) -> Expression:
+    def _outputs(
+        self, parts: Expression, signal: Expression, array: Expression, full: Number, product: Product
+    ) -> Expression:
         """Partial sums as the digital world gets them."""
         converter, receiver, read_noise = self.periphery.output, self.periphery.receiver, self.periphery.read_noise
         largest = product.per_channel(self._float(self.given[CLEAN])) if CLEAN in self.given else None
@@ -199,19 +204,21 @@ class _Writer:
         if read_noise:
             assert largest is not None
             std = largest * read_noise
-            variance = std * std * product.squares(signal)
+            variance = std * std * product.squares(signal, array)
         limit: Number = 1.0
         if converter is not None:
             if converter.unit == "cell":
                 assert largest is not None and isinstance(converter.range, float | int)
                 limit = product.per_sample(full) * (largest * float(converter.range))
             else:
-                limit = self._range(converter, parts, OUTPUT_RANGE, product.within_partial_sums)
+                limit = self._range(converter, parts, OUTPUT_RANGE, product.within_parts)
                 limit = product.per_tile(limit) if converter.per_tile else limit
             relative: Number = converter.noise**2
             if receiver is not None:
                 magnitude = self.body.op("Abs", parts) / limit
-                relative = magnitude * (magnitude * receiver.rin**2 + receiver.shot**2) + (receiver.thermal**2 + relative)
+                relative = magnitude * (magnitude * receiver.rin**2 + receiver.shot**2) + (
+                    receiver.thermal**2 + relative
+                )
             if receiver is not None or converter.noise:
                 variance = limit * limit * relative + variance
         if isinstance(variance, Expression):
@@ -238,7 +245,9 @@ class _Writer:
         assert not isinstance(converter.range, str)
         return float(converter.range)
 
-    def _converted(self, function: str, converter: Converter, x: Expression, limit: Number, *more: Number) -> Expression:
+    def _converted(
+        self, function: str, converter: Converter, x: Expression, limit: Number, *more: Number
+    ) -> Expression:
         lowest = -1.0 if converter.signed else 0.0
         if converter.levels is None:
             return self.body.op("Min", self.body.op("Max", x, limit * lowest), limit)
