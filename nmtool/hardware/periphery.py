@@ -8,6 +8,7 @@ import numpy as np
 from nmtool.errors import UsageError
 from nmtool.noise.base import require_non_negative
 from nmtool.noise.slicing import digit_factors, digit_powers
+from nmtool.noise.tiling import Tile as Tile
 
 Range: TypeAlias = float | Literal["dynamic", "calibrated"]
 """A number; "dynamic": the largest |signal| of each sample; "calibrated": a number per node, from `nmtool calibrate`."""
@@ -80,45 +81,6 @@ class Converter:
         if self.steps is not None:
             return self.steps // 2 if self.signed else self.steps
         return None
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One physical array. A larger matrix is spread over several, and their partial sums are added digitally.
-
-    The rows of a matrix are split evenly: ceil(K / ceil(K / rows)) of them on each tile. A convolution puts the input
-    channels of all kernel positions on rows, whole channels to a tile. Each group of a convolution has tiles of its own.
-
-    Wires: current flows along bit lines (columns) from the cells to the converters, and along word lines (rows) from the
-    drivers to the cells, and voltage drops on every segment between neighbours. To first order in the resistance, for
-    every input, cell k of a column acts as g_k / (1 + r sum_i min(i, k) g_i), with cells counted from the converter, g
-    relative to the largest conductance and r the resistance of a segment times that conductance; likewise along rows,
-    counted from the driver. Each side of differential pairs is an array of its own.
-
-    Attributes:
-        rows: inputs of a tile; None: as many as needed.
-        columns: output channels of a tile; None: as many as needed.
-        bit_line: resistance of one segment of a column, times the largest conductance (0.35 Ohm x 5 uS = 1.75e-6).
-        word_line: the same of a row.
-    """
-
-    rows: int | None = None
-    columns: int | None = None
-    bit_line: float = 0.0
-    word_line: float = 0.0
-    name: ClassVar[str] = "tile"
-
-    def __post_init__(self) -> None:
-        require_non_negative(self.name, bit_line=self.bit_line, word_line=self.word_line)
-        for field in ("rows", "columns"):
-            count = getattr(self, field)
-            if count is not None and count < 1:
-                raise UsageError(f"{field} of a tile must be at least 1, not {count}")
-
-    @property
-    def has_wires(self) -> bool:
-        """Whether voltage drops along its wires."""
-        return self.bit_line > 0 or self.word_line > 0
 
 
 @dataclass(frozen=True)

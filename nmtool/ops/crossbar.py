@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from nmtool.hardware.periphery import Converter, Periphery
-from nmtool.hardware.tiling import Tiling, tiling
+from nmtool.noise.tiling import Tiling, tiling
 from nmtool.noise.slicing import Slicing
 from nmtool.ops import DOMAIN, RUN, SCALE
 from nmtool.ops.analog import ANALOG_OPS
