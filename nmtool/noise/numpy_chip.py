@@ -56,7 +56,8 @@ class NumpyChip:
 
     def gaussian(self, mean: Float32, std: Float32 | float, drawn: Drawn = "chip") -> Float32:
         """See Chip.gaussian."""
-        return mean + (np.float32(1) * std * self.scale) * self._normals(mean, drawn)
+        noisy: Float32 = mean + (np.float32(1) * std * self.scale) * self._normals(mean, drawn)
+        return noisy
 
     def normal(self, like: Float32, drawn: Drawn = "chip") -> Float32:
         """See Chip.normal."""
@@ -64,15 +65,16 @@ class NumpyChip:
 
     def faults(self, x: Float32, probabilities: tuple[float, ...], values: tuple[float, ...]) -> Float32:
         """See Chip.faults."""
-        return stuck_faults(x, probabilities, values, self._source("chip"), float(self.scale))
+        stuck: Float32 = stuck_faults(x, probabilities, values, self._source("chip"), float(self.scale))
+        return stuck
 
     def largest(self, x: Float32, axes: tuple[int, ...] | None) -> Float32:
         """Maximum over the axes (None: all), which stay as 1."""
-        return np.max(x, axis=axes, keepdims=True)
+        return np.asarray(np.max(x, axis=axes, keepdims=True))
 
     def mean(self, x: Float32, axes: tuple[int, ...] | None) -> Float32:
         """Mean over the axes (None: all), which stay as 1."""
-        return np.mean(x, axis=axes, keepdims=True, dtype=np.float32)
+        return np.asarray(np.mean(x, axis=axes, keepdims=True, dtype=np.float32))
 
     def pair(self, x: Float32) -> Float32:
         """The two sides of differential pairs along a new first axis: max(x, 0) and max(-x, 0)."""
@@ -109,7 +111,7 @@ class NumpyChip:
         return np.flip(np.cumsum(np.flip(x, axis), axis), axis) if reverse else np.cumsum(x, axis)
 
     def _normals(self, like: Any, drawn: Drawn) -> Float32:
-        return normals(self._source(drawn), 0, like.size).reshape(like.shape)
+        return np.asarray(normals(self._source(drawn), 0, like.size).reshape(like.shape))
 
     def _source(self, drawn: Drawn) -> Source:
         self._draw += 1
