@@ -26,7 +26,6 @@ from torch import Tensor, nn
 
 import nmtool
 from nmtool.model import load
-from nmtool.noise import at_strength_one
 from nmtool.training.student import Placement, Student
 
 VARIANTS = ("torch", "converted", "noisy")

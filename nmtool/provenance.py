@@ -33,7 +33,6 @@ class Provenance:
         source_opsets: opset imports of the source model.
         run_input: name of the graph input that selects the sample of what is drawn at every run, if anything is.
         time_input: name of the graph input for the seconds since programming, where devices drift.
-        hardware: the hardware profile, where one was given.
     """
 
     version: str
@@ -49,7 +48,6 @@ class Provenance:
     source_opsets: dict[str, int]
     run_input: str | None = None
     time_input: str | None = None
-    hardware: dict[str, Any] | None = None
 
     @property
     def inputs(self) -> dict[str, str]:

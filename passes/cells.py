@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import onnx_ir as ir
@@ -71,10 +71,10 @@ def cells_sampler(model: ir.Model, node: ir.Node, inputs: Mapping[str, NDArray[A
     alone.functions.clear()  # inside functions the evaluator would not know our operators
     evaluator = ReferenceEvaluator(ir.to_proto(alone), new_ops=[GaussianNoise, StuckFaults])
     feeds = {name: inputs[name] for name in names[1:]}
-    return lambda weights: np.asarray(evaluator.run(None, {names[0]: weights, **feeds})[0])
+    return lambda weights: np.asarray(cast(Any, evaluator.run(None, {names[0]: weights, **feeds}))[0])
 
 
-class GaussianNoise(OpRun):  # type: ignore[misc]  # OpRun is untyped
+class GaussianNoise(OpRun):
     """The primitive for the reference evaluator."""
 
     op_domain = DOMAIN
@@ -85,7 +85,7 @@ class GaussianNoise(OpRun):  # type: ignore[misc]  # OpRun is untyped
         return (gaussian_noise(x, std, Source(seed, stream, int(trial), draw), float(scale)),)
 
 
-class StuckFaults(OpRun):  # type: ignore[misc]
+class StuckFaults(OpRun):
     """The primitive for the reference evaluator."""
 
     op_domain = DOMAIN

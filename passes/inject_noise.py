@@ -1,11 +1,10 @@
 """Put noise on the weights of a model: the pass behind `nmtool inject`."""
 
-
 import onnx_ir as ir
 
 from nmtool import provenance
 from nmtool.errors import ModelError, UsageError
-from nmtool.hardware import Hardware, Layer
+from nmtool.hardware import AnalogNoise, Hardware, Layer
 from nmtool.noise.base import Channels, NoiseModel
 from nmtool.noise.cell import Cell
 from nmtool.ops import DOMAIN, RUN, TRIAL
@@ -42,11 +41,12 @@ class InjectNoise(ir.passes.InPlacePass):
         report: what became of every node; filled by a call.
         inputs: names of the values that are the run-time inputs (TRIAL, SCALE, …); empty where nothing was changed.
         channels: where the output channels of each array are, by its name.
+        noises: what each array's noise is, by its name.
     """
 
     def __init__(
         self,
-        noise: NoiseModel | Cell | Hardware,
+        noise: AnalogNoise,
         *,
         seed: int = 0,
         selection: Selection | None = None,
@@ -65,10 +65,12 @@ class InjectNoise(ir.passes.InPlacePass):
             fresh: draw the sample inside the model at every run: that of the run where cells draw at every run.
 
         Raises:
-            UsageError: the seed is out of range.
+            UsageError: the seed is out of range, or per_channel is given for cells or hardware.
         """
         if not -(2**63) <= seed < 2**63:
             raise UsageError(f"seed must be a 64-bit integer, not {seed}")
+        if per_channel and isinstance(noise, Cell | Hardware):
+            raise UsageError("per_channel sizes noise models", hint='cells have scale = "channel" instead')
         self.hardware = noise if isinstance(noise, Hardware) else Hardware(Layer(noise))
         self.seed = seed
         self.selection = selection or Selection()
@@ -78,6 +80,7 @@ class InjectNoise(ir.passes.InPlacePass):
         self.report = CoverageReport()
         self.inputs: dict[str, str] = {}
         self.channels: dict[str, Channels] = {}
+        self.noises: dict[str, NoiseModel | Cell] = {}
         self._sizes: dict[ir.Value, Size] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -87,7 +90,7 @@ class InjectNoise(ir.passes.InPlacePass):
         candidates = list(coverage.candidates())
         skipped = self._skipped([candidate for candidate in candidates if not candidate.digital])
         self.report = CoverageReport()
-        self.channels, self._sizes = {}, {}
+        self.channels, self.noises, self._sizes = {}, {}, {}
         chosen: list[tuple[Candidate, NoiseModel | Cell, Size | None]] = []
         for candidate in candidates:
             noise = self.hardware.of(label(candidate.site.node)).weights
@@ -120,8 +123,10 @@ class InjectNoise(ir.passes.InPlacePass):
         for pattern in self.selection.unmatched([label(n) for n in nodes], [n.op_type for n in nodes]):
             known = ", ".join(label(n) for n in nodes[:5])
             raise UsageError(f"no analog node matches: {pattern}", hint=f"the analog nodes begin with: {known}")
+        digital = self.hardware.digital
         reasons = {
             node: self.selection.reason_to_skip(label(node), node.op_type, position, len(nodes))
+            or digital.reason(label(node), node.op_type, position, len(nodes))
             for position, node in enumerate(nodes)
         }
         return {node: reason for node, reason in reasons.items() if reason}
@@ -138,8 +143,9 @@ class InjectNoise(ir.passes.InPlacePass):
             self._sizes[array.value] = self._measure(candidate, array)
         size = self._sizes[array.value]
         self.channels[array.name] = size.channels
+        self.noises[array.name] = noise
         if isinstance(noise, Cell):
-            sigma = sample_sigma(noise, array.tensor, size.channels, self.hardware.time, self.seed)
+            sigma: float | None = sample_sigma(noise, array.tensor, size.channels, self.hardware.time, self.seed)
         else:
             sigma = noise.sigma(size.weights)
         entry.sigma, entry.reason = sigma, size.remark

@@ -144,7 +144,7 @@ class NoiseRewriter:
         replace_node(candidate.site.graph, node, call)
 
     def _put_in_front(self, candidate: Candidate, array: ConstantArray, make: Callable[[], list[ir.Node]]) -> None:
-        """Put nodes behind the array, once for all that use it, in the graph that holds it; the operand becomes theirs."""
+        """Let the operand be what nodes behind the array make of it, once for all that use it, where the array is."""
         if array.value not in self._noisy:
             nodes = make()
             self._insert(array.value, nodes)
@@ -322,7 +322,10 @@ class NoiseRewriter:
         own = {function.name for function in self._functions.values()}
         called = {
             node.op_type
-            for owner in (self._model.graph, *self._model.functions.values(), *self._functions.values())
+            for owner in (
+                self._model.graph,
+                *(each.graph for each in (*self._model.functions.values(), *self._functions.values())),
+            )
             for node in owner.all_nodes()
             if node.domain == DOMAIN and node.op_type not in own
         }

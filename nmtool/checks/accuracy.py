@@ -11,8 +11,9 @@ from nmtool.checks.gates import Gate
 from nmtool.checks.statistics import one_sided_bounds
 from nmtool.checks.subject import Subject
 from nmtool.errors import ModelError, SetupError, UsageError
+from nmtool.hardware import at_strength_one
 from nmtool.metrics import find
-from nmtool.noise import at_strength_one
+from nmtool.noise.gaussian import Gaussian
 from nmtool.verbs.sweep.evaluate import Evaluator, Measurement
 from nmtool.verbs.sweep.models import prepare
 from nmtool.verbs.sweep.plan import Point
@@ -142,9 +143,9 @@ class Meter:
         self._subject = subject
         if subject.record is None:
             noise = at_strength_one(request.noise or "gaussian", None)
-            (self._model,) = prepare(request.model, folder, request.seed, {"noise": noise, **request.placement})
+            (self._model,) = prepare(request.model, folder, request.seed, {"": noise}, request.placement)
         else:
-            (self._model,) = prepare(request.model, folder, 0, {})
+            (self._model,) = prepare(request.model, folder, 0, {"": Gaussian()}, {})
         self._evaluators: dict[str, Evaluator] = {}
 
     def measure(self, metric: str, eta: float, trial: int) -> float:

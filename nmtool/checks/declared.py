@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from nmtool.errors import ModelError, UsageError
+from nmtool.hardware import AnalogNoise, Hardware
+from nmtool.hardware.profile import recorded
 from nmtool.model import load
-from nmtool.noise import noise_model
 from nmtool.noise.base import NoiseModel
+from nmtool.noise.cell import Cell
 from nmtool.noise.stream import stream_of
 from nmtool.ops import DOMAIN
 from nmtool.ops.analog import ANALOG_OPS
@@ -33,7 +35,7 @@ class Declared:
     """
 
     model: ir.Model
-    noise: NoiseModel
+    noise: AnalogNoise
     reports: dict[int, NodeReport]
 
     def name(self, call: ir.Node) -> str:
@@ -55,7 +57,7 @@ def declare(noisy: ir.Model, record: Provenance) -> Declared:
     model = StripNoise()(load(noisy)).model
     noise = noise_of(record)
     dynamic, per_channel = (bool(record.noise.get(option)) for option in ("dynamic", "per_channel"))
-    coverage = Coverage(model, noise, dynamic, opset_of(model))
+    coverage = Coverage(model, _of_most(noise), dynamic, opset_of(model))
     analog = dict.fromkeys(c.site.node for c in coverage.candidates() if not c.digital)
     places = {site.node: place(site) for site in sites(model)}
     chosen = _noisy_places(noisy)
@@ -68,18 +70,22 @@ def declare(noisy: ir.Model, record: Provenance) -> Declared:
     return Declared(model, noise, {stream_of(entry.array): entry for entry in reversed(entries)})
 
 
-def noise_of(record: Provenance) -> NoiseModel:
-    """The noise model of a record.
+def noise_of(record: Provenance) -> AnalogNoise:
+    """The noise of a record.
 
     Raises:
         ModelError: there is no such model, or it has no such parameters.
     """
-    options = {name: value for name, value in record.noise.items() if name not in ("model", "per_channel", "dynamic")}
+    options = {name: value for name, value in record.noise.items() if name not in ("per_channel", "dynamic")}
     try:
-        return noise_model(record.noise["model"], options)
+        return recorded(options)
     except (UsageError, KeyError, TypeError) as error:
         reason = error.message if isinstance(error, UsageError) else str(error)
         raise ModelError(f"the noise of the model's record is unknown: {reason}", hint="inject it again") from error
+
+
+def _of_most(noise: AnalogNoise) -> NoiseModel | Cell | None:
+    return noise.layer.weights if isinstance(noise, Hardware) else noise
 
 
 def calls(model: ir.Model) -> dict[str, Site]:

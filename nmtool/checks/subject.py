@@ -17,8 +17,8 @@ from nmtool.checks.inputs import made_up
 from nmtool.data import DataOptions, Dataset, DataSource
 from nmtool.data import load as load_data
 from nmtool.errors import ModelError
+from nmtool.hardware import AnalogNoise
 from nmtool.model import ModelSource, load
-from nmtool.noise.base import NoiseModel
 from nmtool.passes.strip_noise import StripNoise
 from nmtool.reimport import Source, read
 from nmtool.verbs.inject import inject
@@ -55,7 +55,7 @@ class Request:
     against: "Source | None" = None
     data: DataSource | None = None
     data_options: DataOptions = field(default_factory=DataOptions)
-    noise: NoiseModel | None = None
+    noise: AnalogNoise | None = None
     placement: Mapping[str, Any] = field(default_factory=dict)
     backends: Sequence[str] | None = None
     custom_ops: Sequence[str | os.PathLike[str]] = ()

@@ -14,6 +14,8 @@ def bake(
     output: options.Output,
     trial: options.Trial = 0,
     scale: options.Scale = 1.0,
+    run: options.Run = 0,
+    time: options.Time = None,
     force: options.Force = False,
 ) -> None:
     """Write one chip: a plain ONNX model with the noise of one trial.
@@ -23,6 +25,6 @@ def bake(
     import nmtool
 
     refuse_overwriting([output], force)
-    nmtool.save(nmtool.bake(model, trial=trial, scale=scale), output, force=force, own_data=True)
+    nmtool.save(nmtool.bake(model, trial=trial, scale=scale, run=run, time=time), output, force=force, own_data=True)
     document = {"output": str(output), "trial": trial, "scale": scale}
     out.result(document, lambda: print(f"wrote trial {trial}: {output}"))

@@ -26,7 +26,10 @@ def calibrate_bn(
     data: DataSource,
     output: options.Output,
     noise: NoiseOptions,
-    eta: Annotated[float, Option(metavar="X", help="Strength of the noise, a pure number >= 0")] = 0.05,
+    eta: Annotated[
+        float | None,
+        Option(metavar="X", help="Strength of the noise, a number >= 0", show_default="0.05; hardware: 1"),
+    ] = None,
     batches: Annotated[
         int | None, Option(metavar="N", min=1, help="Use only the first N batches", show_default="all")
     ] = None,

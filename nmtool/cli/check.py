@@ -80,7 +80,7 @@ def check(
             against=against,
             data=data.data,
             eta=eta,
-            noise=noise.model(eta=1.0 if eta is None else eta),
+            noise=noise.model(eta),
             placement=noise.placement(),
             gates=gate or (),
             backends=backend,

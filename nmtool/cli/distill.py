@@ -40,7 +40,10 @@ def distill(
     labels: Annotated[
         str | None, DataOption(metavar="NAME", show_default="labels, label or y", help="Name of the array of labels")
     ] = None,
-    eta: Annotated[float, Option(metavar="X", help="Strength of the noise that the model shall bear")] = 0.05,
+    eta: Annotated[
+        float | None,
+        Option(metavar="X", help="Strength of the noise that the model shall bear", show_default="0.05; hardware: 1"),
+    ] = None,
     recipe: Annotated[
         str,
         Option(

@@ -11,7 +11,7 @@ from nmtool.cli.output import Output, table
 
 EXAMPLES = examples("nmtool list", "nmtool list noise", "nmtool list metrics --json")
 
-Kind = Literal["noise", "recipes", "ops", "metrics", "backends"]
+Kind = Literal["noise", "hardware", "recipes", "ops", "metrics", "backends"]
 
 
 @command
@@ -19,7 +19,7 @@ def list_(
     out: Output,
     kind: Annotated[Kind | None, typer.Argument(help="What to list", show_default="everything")] = None,
 ) -> None:
-    """List the noise models, recipes, operators, metrics and backends there are."""
+    """List the noise models, hardware, recipes, operators, metrics and backends there are."""
     listed: dict[str, dict[str, str]] = {name: LISTS[name]() for name in ([kind] if kind else LISTS)}
 
     def text() -> None:
@@ -31,9 +31,16 @@ def list_(
 
 
 def _noise() -> dict[str, str]:
-    from nmtool.noise import NOISE_MODELS
+    from nmtool.noise import DEVICES, NOISE_MODELS
 
-    return {name: f"{_first_line(model)} ({_defaults(model)})" for name, model in NOISE_MODELS.items()}
+    models: dict[str, Any] = {**NOISE_MODELS, **DEVICES}
+    return {name: f"{_first_line(model)} ({_defaults(model)})" for name, model in models.items()}
+
+
+def _hardware() -> dict[str, str]:
+    from nmtool.hardware.profile import shipped
+
+    return shipped()
 
 
 def _recipes() -> dict[str, str]:
@@ -80,6 +87,7 @@ def _defaults(model: Any) -> str:
 
 LISTS: dict[Kind, Callable[[], dict[str, str]]] = {
     "noise": _noise,
+    "hardware": _hardware,
     "recipes": _recipes,
     "ops": _ops,
     "metrics": _metrics,

@@ -8,8 +8,7 @@ from nmtool.cli.selection_options import SelectionOptions
 from nmtool.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmtool.noise.base import NoiseModel
-    from nmtool.noise.cell import Cell
+    from nmtool.hardware import AnalogNoise
 
 
 def _noise_names() -> list[str]:
@@ -18,15 +17,34 @@ def _noise_names() -> list[str]:
     return [*NOISE_MODELS, *DEVICES]
 
 
+def _profiles() -> list[str]:
+    from nmtool.hardware.profile import shipped
+
+    return list(shipped())
+
+
 @dataclass(frozen=True)
 class NoiseChoice:
     """Which noise, and how it is sized."""
 
+    hardware: Annotated[
+        str | None,
+        Option(
+            "--hardware",
+            metavar="NAME|FILE",
+            help="Profile of analog hardware instead of a noise model: `nmtool list hardware`, or a TOML file",
+            autocompletion=_profiles,
+        ),
+    ] = None
+    changes: Annotated[
+        list[str] | None,
+        Option("--set", metavar="KEY=VALUE", help="Change the hardware, as time=1h or weights.scale=array; repeatable"),
+    ] = None
     noise: Annotated[
         str,
         Option(
             metavar="NAME[:KEY=VALUE,...]",
-            help="Noise model, with its own parameters if any, such as stuck:high=0.5; `nmtool list noise` has all",
+            help="Noise model or device, with parameters if any, such as stuck:high=0.5; `nmtool list noise` has all",
             autocompletion=_noise_names,
         ),
     ] = "gaussian"
@@ -42,12 +60,17 @@ class NoiseChoice:
     ] = False
     seed: Annotated[int, Option("--seed", "-s", metavar="N", help="Seed of the noise, 64 bits")] = 0
 
-    def model(self, eta: float | None) -> "NoiseModel | Cell":
-        """The noise model at strength `eta`; None: at its default.
+    def model(self, eta: float | None) -> "AnalogNoise":
+        """The hardware, or the noise model at strength `eta`; None: at its default.
 
         Raises:
-            UsageError: --noise is not of its form, or the model refuses a parameter.
+            UsageError: a value is not of its form, or refused, or options exclude each other.
         """
+        if self.hardware is not None:
+            return self._profile(self.hardware, eta)
+        if self.changes:
+            raise UsageError("--set changes hardware", hint="name it with --hardware")
+        from nmtool.hardware.profile import parsed
         from nmtool.noise import noise_model
 
         name, _, settings = self.noise.partition(":")
@@ -56,11 +79,22 @@ class NoiseChoice:
             parameters["relative_to"] = self.relative_to
         for setting in filter(None, settings.split(",")):
             key, _, value = setting.partition("=")
-            try:
-                parameters[key] = float(value)
-            except ValueError:
-                raise UsageError(f"--noise {name} takes KEY=NUMBER after the colon, not: {setting}") from None
+            parameters[key] = parsed(value)
         return noise_model(name, parameters)
+
+    def _profile(self, hardware: str, eta: float | None) -> "AnalogNoise":
+        from nmtool.hardware.profile import load
+
+        others = {
+            "--noise": self.noise != "gaussian",
+            "--relative-to": self.relative_to,
+            "--per-channel": self.per_channel,
+        }
+        if given := [name for name, value in others.items() if value]:
+            raise UsageError(f"{given[0]} does not go with --hardware", hint="--set changes the hardware")
+        if eta not in (None, 1.0):
+            raise UsageError(f"hardware has no strength: it is as it is, not eta {eta}", hint="see --set, and `sweep`")
+        return load(hardware, self.changes or ())
 
 
 @dataclass(frozen=True)

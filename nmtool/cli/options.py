@@ -12,6 +12,13 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX file", show_d
 Output = Annotated[Path, Option("--output", "-o", metavar="FILE", help="ONNX file to write", show_default=False)]
 Force = Annotated[bool, Option("--force", help="Overwrite output files that exist")]
 Trial = Annotated[int, Option("--trial", "-t", metavar="N", help="Which noise sample; the same trial, the same noise")]
+Run = Annotated[int, Option("--run", metavar="N", help="Which sample of what devices draw at every run")]
+Time = Annotated[
+    str | None,
+    Option(
+        metavar="TIME", help="Time since programming, as 1h or 30d, where devices drift", show_default="the model's"
+    ),
+]
 CustomOps = Annotated[
     list[Path] | None,
     Option("--custom-ops", metavar="FILE", help="Your own operator library for ONNX Runtime; repeatable"),

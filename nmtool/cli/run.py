@@ -31,6 +31,8 @@ def run(
     data: DataSource,
     trial: options.Trial = 0,
     scale: options.Scale = 1.0,
+    run: options.Run = 0,
+    time: options.Time = None,
     backend: Annotated[
         str,
         Option(metavar="NAME", help="What runs the model; `nmtool list backends` has all", autocompletion=_backends),
@@ -57,6 +59,8 @@ def run(
         data.data,
         trial=trial,
         scale=scale,
+        run=run,
+        time=time,
         backend=backend,
         outputs=outputs or None,
         data_options=data.options(),

@@ -38,8 +38,19 @@ def sweep(
         str | None, DataOption(metavar="NAME", show_default="labels, label or y", help="Name of the array of labels")
     ] = None,
     eta: Annotated[
-        str, Option(metavar="LIST", help="Strengths of the noise: START:STOP:STEP, or numbers with commas between")
-    ] = "0:0.1:0.01",
+        str | None,
+        Option(
+            metavar="LIST",
+            help="Strengths of the noise: START:STOP:STEP, or numbers with commas between",
+            show_default="0:0.1:0.01; hardware: 0,1",
+        ),
+    ] = None,
+    over: Annotated[
+        str | None,
+        Option(
+            "--sweep", metavar="KEY=V1,V2,...", help="Measure with each of these values of the hardware, as time=1h,1d"
+        ),
+    ] = None,
     trials: Annotated[int, Option(metavar="N", help="Noise samples per strength")] = 10,
     redraw: Annotated[
         Literal["set", "batch"], Option(help="One noise sample per trial for the whole data set, or one for each batch")
@@ -85,6 +96,7 @@ def sweep(
             data.data,
             etas=eta,
             noise=noise.model(eta=1.0),
+            over=over,
             seed=noise.seed,
             trials=trials,
             redraw=redraw,

@@ -134,9 +134,11 @@ class NoiseModel(Protocol):
         ...
 
 
-def parameters(model: Any) -> dict[str, Any]:
-    """The name and fields of a noise model or of cells as a JSON-serialisable dict: what is recorded with every result."""
-    return {"model": model.name, **{field: _plain(value) for field, value in vars(model).items()}}
+def parameters(noise: Any) -> dict[str, Any]:
+    """What is recorded of a noise model, of cells or of hardware: name and fields, JSON-serialisable."""
+    if table := getattr(noise, "table", None):
+        return {"model": noise.name, "eta": noise.eta, "table": dict(table)}
+    return {"model": noise.name, **{field: _plain(value) for field, value in vars(noise).items()}}
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,8 @@ import onnx_ir as ir
 from nmtool.noise.base import Channels
 from nmtool.noise.cell import Cell
 from nmtool.noise.device import Drawn
+from nmtool.noise.slicing import Slicing
+from nmtool.noise.wires import Wires
 from nmtool.ops import DOMAIN, RUN, SCALE, TIME, TRIAL
 from nmtool.ops.composites import NOISE_ATTRIBUTES
 from nmtool.ops.expression import Body, Expression, Number
@@ -23,10 +25,10 @@ _TRIALS: dict[Drawn, str] = {"chip": TRIAL, "run": RUN}
 class OnnxChip:
     """Writes what devices compute into the body of a function; see `nmtool.noise.cell.ArrayChip`."""
 
-    def __init__(self, body: Body, eta: float = 1.0) -> None:
-        """Write into `body`; `eta` multiplies the scale."""
+    def __init__(self, body: Body, eta: float = 1.0, wires: Wires | None = None) -> None:
+        """Write into `body`; `eta` multiplies the scale, `wires` are those of the tiles that hold the array."""
         self.body = body
-        self._eta, self._draw = eta, 0
+        self._eta, self._draw, self._wires = eta, 0, wires
         self._inputs: dict[str, Expression] = {}
 
     @property
@@ -105,10 +107,42 @@ class OnnxChip:
         sides = (self.body.op("Unsqueeze", side, first) for side in (x, -x))
         return self.body.op("Max", self.body.op("Concat", *sides, axis=0), 0.0)
 
-    def difference(self, pairs: Expression) -> Expression:
-        """See ArrayChip.difference."""
-        first, second = (self.body.op("Gather", pairs, self.body.integer(k), axis=0) for k in (0, 1))
-        return first - second
+    def part(self, x: Expression, k: int) -> Expression:
+        """See ArrayChip.part."""
+        return self.body.op("Gather", x, self.body.integer(k), axis=0)
+
+    def digits(self, x: Expression, slicing: Slicing) -> Expression:
+        """See ArrayChip.digits."""
+        powers, base = self.body.floats(*slicing.powers), float(2**slicing.per_slice)
+        return self.body.op("Digits", x, 1.0, -1.0, float(slicing.levels), powers, base, domain=DOMAIN)
+
+    def loaded(self, conductance: Expression) -> Expression:
+        """See ArrayChip.loaded."""
+        if self._wires is None:
+            return conductance
+        return self.body.op("Reshape", self._wires.loaded(conductance, self), self.body.op("Shape", conductance))
+
+    def reshape(self, x: Expression, shape: tuple[int, ...]) -> Expression:
+        """See Layout.reshape."""
+        return self.body.op("Reshape", x, self.body.ints(*shape))
+
+    def transpose(self, x: Expression, axes: tuple[int, ...]) -> Expression:
+        """See Layout.transpose."""
+        return self.body.op("Transpose", x, perm=axes)
+
+    def resized(self, x: Expression, axis: int, before: int, after: int, rank: int) -> Expression:
+        """See Layout.resized."""
+        if after == before:
+            return x
+        if after < before:
+            ends = (self.body.ints(each) for each in (0, after, axis))
+            return self.body.op("Slice", x, *ends)
+        pads = (after - before if k == rank + axis else 0 for k in range(2 * rank))
+        return self.body.op("Pad", x, self.body.ints(*pads))
+
+    def accumulate(self, x: Expression, axis: int, reverse: bool) -> Expression:
+        """See Layout.accumulate."""
+        return self.body.op("CumSum", x, self.body.integer(axis), reverse=int(reverse))
 
     def _primitive(self, name: str, x: Expression, *parameters: Number, drawn: Drawn, scale: Number) -> Expression:
         references = {each: ir.RefAttr(each, each, ir.AttributeType.INT) for each in ("seed", "stream")}
@@ -122,7 +156,16 @@ class OnnxChip:
         return self._inputs[name]
 
 
-def cell_function(name: str, cell: Cell, opset: int, rank: int, channels: Channels) -> ir.Function:
+def cell_function(
+    name: str,
+    cell: Cell,
+    opset: int,
+    rank: int,
+    channels: Channels,
+    *,
+    wires: Wires | None = None,
+    slices: bool = False,
+) -> ir.Function:
     """The function `name`: weights of any floating-point type, as a run of the model sees them.
 
     Its inputs are the weights and the run-time inputs that the devices use; its attributes are seed, stream and dtype.
@@ -133,18 +176,20 @@ def cell_function(name: str, cell: Cell, opset: int, rank: int, channels: Channe
         opset: of ai.onnx of the model, at least DEVICE_OPSET.
         rank: of the weights.
         channels: where their output channels are.
+        wires: of the tiles that hold the array; None: ideal ones.
+        slices: give the slices of sliced weights along a new first axis, as a crossbar function takes them.
     """
     body = Body(opset)
-    chip = OnnxChip(body, cell.eta)
+    chip = OnnxChip(body, cell.eta, wires)
     given = body.input("weights")
     weights = body.op("Cast", given, to=int(ir.DataType.FLOAT))
     shape = body.op("Shape", weights)
     if channels.groups > 1:
         rest = body.op("Slice", shape, body.ints(1), body.ints(rank))
         weights = body.op("Reshape", weights, body.op("Concat", body.ints(channels.groups, -1), rest, axis=0))
-    read = cell.perturb(weights, chip, channels.within(rank))
+    read = cell.perturb(weights, chip, channels.within(rank), slices)
     if channels.groups > 1:
-        read = body.op("Reshape", read, shape)
+        read = body.op("Reshape", read, body.op("Concat", body.ints(-1), shape, axis=0) if slices else shape)
     read = body.op("Cast", read, to=ir.RefAttr("to", "dtype", ir.AttributeType.INT))
     declared = [ir.Attr(each, ir.AttributeType.INT, None) for each in NOISE_ATTRIBUTES]
     return body.function(name, [read], declared)

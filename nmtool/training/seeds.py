@@ -15,6 +15,7 @@ class Purpose(IntEnum):
     STRENGTH = 4
     TRAINING_NOISE = 5
     VALIDATION_NOISE = 6
+    TIME = 7
 
 
 def generator(seed: int, purpose: Purpose, number: int = 0) -> np.random.Generator:

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from nmtool.backends.ports import ports
 from nmtool.data import DataOptions, Dataset, DataSource
 from nmtool.data import load as load_data
+from nmtool.hardware import AnalogNoise
 from nmtool.interpreter.precision import widen
 from nmtool.metrics import find
 from nmtool.model import ModelSource, digest, load
-from nmtool.noise.base import NoiseModel, parameters
+from nmtool.noise.base import parameters
 from nmtool.payloads import stored_arrays
 from nmtool.recipes import Recipe
 from nmtool.reimport import Source, read
@@ -54,7 +55,7 @@ class Request:
     validation_data: DataSource | None
     validation: float
     validation_trials: int
-    noise: NoiseModel
+    noise: AnalogNoise
     placement: Placement
     recipe: Recipe
     losses: Sequence[str]

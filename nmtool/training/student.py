@@ -1,17 +1,22 @@
 """The model that is trained: the one that `inject` makes, with noise as large as the weights of the moment ask for."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import onnx_ir as ir
+import torch
 from torch import Tensor, fx, nn
 
 from nmtool.errors import ModelError
+from nmtool.hardware import AnalogNoise
 from nmtool.interpreter.convert import NAMES, convert
 from nmtool.interpreter.ops.noise import Noise
-from nmtool.noise.base import Channels, NoiseModel, Parameter
+from nmtool.noise.base import Channels, Parameter
+from nmtool.noise.cell import Cell
 from nmtool.noise.stream import stream_of
+from nmtool.ops import RUN, SCALE, TIME, TRIAL
 from nmtool.passes.inject_noise import InjectNoise, require_clean
 from nmtool.passes.selection import Selection
 from nmtool.training.sizes import size
@@ -40,9 +45,10 @@ class Student(nn.Module):
         report: what is noisy and what is not, as `inject` says it.
         names: path in `graph` of every parameter and buffer, by its ONNX name.
         channels: where the output channels of each noisy array are, by its ONNX name.
+        time: seconds since programming, of shape ().
     """
 
-    def __init__(self, model: ir.Model, noise: NoiseModel, placement: Placement, seed: int) -> None:
+    def __init__(self, model: ir.Model, noise: AnalogNoise, placement: Placement, seed: int) -> None:
         """Put noise on the model, which is changed, and convert it.
 
         At trial t and scale s the noise is that of the injected model with the same seed at the same trial and scale,
@@ -71,6 +77,10 @@ class Student(nn.Module):
         inject(model)
         if not inject.inputs:
             raise ModelError("nothing to train under noise: no node has analog weights", hint="see `nmtool list ops`")
+        self._kinds = tuple(inject.inputs)
+        self._oldest = inject.hardware.time
+        self.time: Tensor
+        self.register_buffer("time", torch.tensor(self._oldest), persistent=False)
         for name in inject.inputs.values():
             model.graph.initializers.pop(name).const_value = None  # inputs that every call gives
         self.report = inject.report
@@ -80,15 +90,34 @@ class Student(nn.Module):
         channels = {
             stream_of(name): each if placement.per_channel else Channels() for name, each in self.channels.items()
         }
-        stages = noise.stages()
+        stages = {  # cells size their noise themselves
+            stream_of(name): [stage.parameters for stage in each.stages()]
+            for name, each in inject.noises.items()
+            if not isinstance(each, Cell)
+        }
         for module in self.graph.modules():
             if isinstance(module, fx.GraphModule):
-                _size_by_the_weights(module, [stage.parameters for stage in stages], channels)
+                _size_by_the_weights(module, stages, channels)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """The outputs; `inputs` are the model's in order, then the trial (int64) and the scale, of shape ()."""
-        outputs = self.graph(*inputs)
+        """The outputs; `inputs` are the model's in order, then the trial (int64) and the scale, of shape ().
+
+        What devices draw at every run has the number of the trial too: it is another draw of the array's stream.
+        """
+        *given, trial, scale = inputs
+        noise = {TRIAL: trial, SCALE: scale, RUN: trial, TIME: self.time}
+        outputs = self.graph(*given, *(noise[kind] for kind in self._kinds))
         return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    def age(self, part: float) -> None:
+        """Set the time since programming: `part` of the way from 0 to that of the hardware, on a logarithmic scale.
+
+        Devices drift with the logarithm of the time, so that parts that are drawn uniformly show all of the drift.
+
+        Args:
+            part: from 0 to 1; at 1 it is the time of the hardware itself.
+        """
+        self.time.fill_(math.expm1(part * math.log1p(self._oldest)))
 
     def mirror(self, mirrored: bool) -> None:
         """From now on draw the other half of antithetic pairs, or the first half again."""
@@ -105,16 +134,16 @@ class Student(nn.Module):
 
 
 def _size_by_the_weights(
-    graph: fx.GraphModule, stages: list[tuple[Parameter, ...]], channels: dict[int, Channels]
+    graph: fx.GraphModule, stages: dict[int, list[tuple[Parameter, ...]]], channels: dict[int, Channels]
 ) -> None:
     """Replace the parameters of the noise, which inject computed, by functions of the clean weights."""
     for node, noise in _noises(graph):
-        if noise.stream not in channels:  # activations: the model measures them itself
+        if noise.stream not in stages:  # cells, and activations, which the model measures itself
             continue
         clean: Any = node.args[0]
         while (before := _noise(graph, clean)) is not None and before.stream == noise.stream:
             clean = clean.args[0]
-        parameters = stages[noise.draw]
+        parameters = stages[noise.stream][noise.draw]
         with graph.graph.inserting_before(node):
             by = channels[noise.stream]
             sizes = [

@@ -21,7 +21,7 @@ from nmtool.training.clipping import WeightLimits
 from nmtool.training.losses import Weighted
 from nmtool.training.process import Process
 from nmtool.training.schedules import clip_limit, learning_rate, strength
-from nmtool.training.seeds import Purpose, derived
+from nmtool.training.seeds import Purpose, derived, generator
 from nmtool.training.student import Student
 from nmtool.training.teacher import Teacher
 from nmtool.training.validate import Validator
@@ -239,6 +239,7 @@ class Trainer:
         pair = draw - draw % 2 if recipe.antithetic else draw
         self._student.mirror(recipe.antithetic and draw % 2 == 1)
         trial = torch.tensor(number * recipe.draws + pair, device=device)
+        self._student.age(generator(self._plan.seed, Purpose.TIME, number * recipe.draws + pair).random())
         with torch.autocast(device.type, torch.bfloat16, enabled=self._plan.amp):
             outputs = self._parallel(*batch.feeds.values(), trial, torch.tensor(eta, device=device))
         values = {name: outputs[position] for name, position in self._positions.items()}

@@ -89,6 +89,7 @@ class Validator:
         student.eval()
         student.reseed(self._seed)
         student.mirror(False)
+        student.age(1.0)
         noise = (torch.tensor(trial, device=self._device), torch.tensor(scale, device=self._device))
         outputs: list[Array] = []
         for feeds, _ in self._batches:

@@ -14,10 +14,10 @@ from nmtool.backends.ports import ports
 from nmtool.data import DataOptions, DataSource
 from nmtool.data import load as load_data
 from nmtool.errors import ModelError, UsageError
+from nmtool.hardware import AnalogNoise, at_strength_one, strength
 from nmtool.interpreter import require_torch
 from nmtool.model import digest, load
-from nmtool.noise import at_strength_one
-from nmtool.noise.base import NoiseModel, parameters, require_non_negative
+from nmtool.noise.base import parameters, require_non_negative
 from nmtool.passes.graphs import FullNames, label, sites
 from nmtool.passes.selection import Selection
 from nmtool.payloads import Change, stored_arrays
@@ -67,8 +67,8 @@ def calibrate_bn(
     data: DataSource,
     output: str | os.PathLike[str],
     *,
-    eta: float = 0.05,
-    noise: str | NoiseModel = "gaussian",
+    eta: float | None = None,
+    noise: str | AnalogNoise = "gaussian",
     relative_to: Literal["range", "max", "std"] | None = None,
     per_channel: bool = False,
     seed: int = 0,
@@ -93,7 +93,7 @@ def calibrate_bn(
         model: path or ModelProto.
         data: samples like those that the model will see; labels are not used.
         output: where to write the model.
-        eta: strength of the noise; see `inject`.
+        eta: strength of the noise; see `inject`. None: 0.05, and 1 for devices and hardware.
         noise: noise model, by name or with its parameters (its eta is not used).
         relative_to: what eta of `gaussian` is relative to; see `inject`.
         per_channel: size the noise by each output channel instead of the whole array.
@@ -126,6 +126,7 @@ def calibrate_bn(
     if batches is not None and batches < 1:
         raise UsageError(f"batches must be at least 1, not {batches}")
     unit_noise = at_strength_one(noise, relative_to)
+    eta = strength(unit_noise, eta)
     require_non_negative(unit_noise.name, eta=eta)
     source = widen(load(model))
     nodes, inputs = _nodes(source), ports(source, any_batch=True)

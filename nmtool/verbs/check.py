@@ -14,9 +14,8 @@ from nmtool.checks.rules import RULES
 from nmtool.checks.subject import Request, Subject
 from nmtool.data import DataOptions, DataSource
 from nmtool.errors import ModelError, UsageError
+from nmtool.hardware import AnalogNoise, resolved
 from nmtool.model import digest
-from nmtool.noise import resolved
-from nmtool.noise.base import NoiseModel
 from nmtool.reimport import Source
 from nmtool.verbs.doctor import versions
 
@@ -27,7 +26,7 @@ def check(
     against: Source | None = None,
     data: DataSource | None = None,
     eta: float | None = None,
-    noise: str | NoiseModel = "gaussian",
+    noise: str | AnalogNoise = "gaussian",
     relative_to: Literal["range", "max", "std"] | None = None,
     placement: Mapping[str, Any] | None = None,
     gates: Sequence[str] = (),
@@ -89,7 +88,7 @@ def check(
             against=against,
             data=data,
             data_options=data_options or DataOptions(),
-            noise=None if eta is None else resolved(noise, eta, relative_to),
+            noise=None if eta is None and isinstance(noise, str) else resolved(noise, eta, relative_to),
             placement=placement or {},
             backends=backends,
             custom_ops=custom_ops,

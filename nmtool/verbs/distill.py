@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from nmtool import provenance, recipes
 from nmtool.data import DataOptions, DataSource
 from nmtool.errors import UsageError
+from nmtool.hardware import AnalogNoise, at_strength_one, strength
 from nmtool.interpreter import require_torch
 from nmtool.model import ModelSource
-from nmtool.noise import at_strength_one
-from nmtool.noise.base import NoiseModel
 from nmtool.passes.selection import Selection
 from nmtool.recipes import Recipe
 from nmtool.reimport import ReimportReport, Source, reimport
@@ -72,10 +71,10 @@ def distill(
     data: DataSource,
     output: str | os.PathLike[str],
     *,
-    eta: float = 0.05,
+    eta: float | None = None,
     recipe: str | os.PathLike[str] | Recipe = "distill",
     settings: Mapping[str, Any] | None = None,
-    noise: str | NoiseModel = "gaussian",
+    noise: str | AnalogNoise = "gaussian",
     relative_to: Literal["range", "max", "std"] | None = None,
     per_channel: bool = False,
     seed: int = 0,
@@ -121,7 +120,7 @@ def distill(
         model: the ONNX file (or ModelProto) to make tolerant.
         data: samples to train on, with labels where the loss or the metric needs them.
         output: the ONNX file to write.
-        eta: strength of the noise that the model shall bear; see `inject`.
+        eta: strength of the noise that the model shall bear; see `inject`. None: 0.05, and 1 for devices and hardware.
         recipe: how to train: a name, a TOML file, or a Recipe.
         settings: settings of the recipe to replace, by name.
         noise: noise model, by name or with its parameters (its eta is not used).
@@ -174,6 +173,8 @@ def distill(
     from nmtool.training.student import Placement
     from nmtool.training.trainer import Plan
 
+    unit_noise = at_strength_one(noise, relative_to)
+    eta = strength(unit_noise, eta)
     _require(eta, validation_trials, validate_every, checkpoint_every)
     chosen = recipes.load(recipe).replace(**(settings or {}))
     output, source = Path(output), model if student is None else student
@@ -191,7 +192,7 @@ def distill(
         validation_data=validation_data,
         validation=validation,
         validation_trials=validation_trials,
-        noise=at_strength_one(noise, relative_to),
+        noise=unit_noise,
         placement=Placement(
             Selection(include, exclude, include_ops, exclude_ops, skip_first, skip_last), per_channel, dynamic
         ),

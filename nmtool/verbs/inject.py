@@ -11,10 +11,9 @@ import onnx_ir as ir
 
 from nmtool import provenance
 from nmtool.errors import ModelError, UsageError
+from nmtool.hardware import AnalogNoise, resolved
 from nmtool.model import ModelSource, digest, load, save
-from nmtool.noise import resolved
-from nmtool.noise.base import NoiseModel, parameters
-from nmtool.noise.cell import Cell
+from nmtool.noise.base import parameters
 from nmtool.ops import EXACT_OPSET, RUN, SCALE, TIME, TRIAL
 from nmtool.passes.inject_noise import InjectNoise, opset_of, require_clean
 from nmtool.passes.report import CoverageReport
@@ -42,7 +41,7 @@ class Injection:
 def inject(
     model: ModelSource,
     *,
-    noise: str | NoiseModel | Cell = "gaussian",
+    noise: str | AnalogNoise = "gaussian",
     eta: float | None = None,
     relative_to: Literal["range", "max", "std"] | None = None,
     per_channel: bool = False,
@@ -65,7 +64,8 @@ def inject(
 
     Args:
         model: path, ModelProto or ir.Model; never changed.
-        noise: name of a noise model or device (with `eta` and `relative_to` as its parameters), a noise model, or cells.
+        noise: name of a noise model or device (with `eta` and `relative_to` as its parameters), noise with its
+            parameters, or hardware.
         eta: strength of the noise, without unit; for `gaussian`, sigma relative to `relative_to`, by default 0.05; for
             devices a factor of all their deviations, by default 1.
         relative_to: what eta of `gaussian` is relative to: "range" (max W - min W, the default), "max" (max |W|) or

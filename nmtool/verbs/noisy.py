@@ -71,6 +71,11 @@ class NoisyRunner:
         """Whether the caller chooses the noise sample."""
         return TRIAL in self._noise_inputs
 
+    @property
+    def takes_time(self) -> bool:
+        """Whether the caller chooses the time since programming."""
+        return TIME in self._noise_inputs
+
     def output(self, name: str | None) -> str:
         """An output by name; None: the first.
 

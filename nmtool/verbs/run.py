@@ -13,6 +13,7 @@ from nmtool.backends import Array
 from nmtool.data import DataOptions, DataSource
 from nmtool.data import load as load_data
 from nmtool.errors import ModelError, UsageError
+from nmtool.hardware.units import seconds
 from nmtool.model import ModelSource
 from nmtool.verbs.noisy import NoisyRunner
 
@@ -23,6 +24,8 @@ def run(
     *,
     trial: int = 0,
     scale: float = 1.0,
+    run: int = 0,
+    time: str | float | None = None,
     backend: str = "onnxruntime",
     batch_size: int | None = None,
     outputs: Sequence[str] | None = None,
@@ -39,6 +42,8 @@ def run(
         inputs: arrays by input name, one array for a model with one input, or any other data source.
         trial: which noise sample, modulo 2**32.
         scale: multiplies the noise; 0 is the clean model.
+        run: which sample of what devices draw at every run; batch b of the data has sample `run + b`.
+        time: since programming, in seconds or as "1d", for devices that drift; None: the model's own.
         backend: one of `nmtool.backends.names()`.
         batch_size: samples per run; None: all in one run for arrays, 64 for other sources. A model with a fixed batch
             dimension runs with that one.
@@ -58,6 +63,9 @@ def run(
         raise UsageError("the model takes no trial: it has no noise, or draws it by itself")
     if noisy.provenance is None and scale != 1.0:
         raise UsageError("the model has no noise to scale", hint="make it noisy with `nmtool inject`")
+    since = None if time is None else seconds(time)
+    if since is not None and not noisy.takes_time:
+        raise UsageError("the model takes no time: it has no devices that drift", hint="see `nmtool list hardware`")
     wanted = list(noisy.runner.outputs) if outputs is None else [noisy.output(name) for name in outputs]
     options = data_options or DataOptions()
     if batch_size is not None:
@@ -67,7 +75,7 @@ def run(
     step = 1 if noisy.provenance is not None and noisy.provenance.drawn == "run" else 0
     parts: list[list[Array]] = []
     for index, batch in enumerate(load_data(inputs, noisy.ports, options)):
-        results = noisy.run(wanted, batch.feeds, trial + step * index, scale)
+        results = noisy.run(wanted, batch.feeds, trial + step * index, scale, run=run + index, time=since)
         parts.append([batch.cut(result) for result in results])
     return {name: _join(name, each) for name, each in zip(wanted, zip(*parts, strict=True), strict=True)}
 

@@ -68,7 +68,7 @@ def test_eta_out_of_range(name: str, eta: float) -> None:
 def test_other_parameters() -> None:
     with pytest.raises(UsageError, match="no noise model is called 'pink'"):
         noise_model("pink", {})
-    with pytest.raises(UsageError, match="has no parameter relative_to"):
+    with pytest.raises(UsageError, match="has no parameter 'relative_to'"):
         noise_model("lognormal", {"relative_to": "max"})
     with pytest.raises(UsageError, match="relative_to must be"):
         noise_model("gaussian", {"relative_to": "mean"})

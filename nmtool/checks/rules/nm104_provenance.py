@@ -13,8 +13,8 @@ from nmtool.checks.finding import Finding, error, note, warning
 from nmtool.checks.rules.nm004_domains import nodes
 from nmtool.checks.subject import Subject
 from nmtool.errors import NmtoolError
+from nmtool.hardware.profile import recorded
 from nmtool.model import digest
-from nmtool.noise import noise_model
 from nmtool.ops import DOMAIN
 
 _FIX = "inject the source model again"
@@ -37,8 +37,7 @@ def _injection(subject: Subject, record: provenance.Provenance, noisy: bool) -> 
     if not noisy:
         yield error("the model records noise, but has no noisy node", _FIX)
     try:
-        settings = {name: value for name, value in record.noise.items() if name not in ("model", *_PLACEMENT)}
-        noise_model(record.noise["model"], settings)
+        recorded({name: value for name, value in record.noise.items() if name not in _PLACEMENT})
     except (NmtoolError, KeyError) as failure:
         yield error(f"the recorded noise is not one that nmtool knows: {record.noise} ({failure})", _FIX)
     inputs = {value.name for value in subject.proto.graph.input}

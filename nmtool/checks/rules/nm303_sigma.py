@@ -23,16 +23,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 
 from nmtool import backends
 from nmtool.checks.array_model import INPUT, OUTPUT, SCALE, TRIAL, NoisyArray, array_model, noisy_arrays
 from nmtool.checks.array_noise import Float64, neutral, p_values, specified, stored
+from nmtool.checks.cells import held_arrays
 from nmtool.checks.declared import noise_of
 from nmtool.checks.finding import NO_NOISE, Finding, brief, error, not_checked, note
 from nmtool.checks.statistics import holm
 from nmtool.checks.subject import Subject
 from nmtool.errors import ModelError
+from nmtool.hardware import Hardware
 from nmtool.noise.base import Stage
+from nmtool.noise.cell import Cell
 from nmtool.passes.graphs import label
 
 _ELEMENTS = 1 << 15  # of each draw, at least: copies of an array that is smaller
@@ -46,7 +50,11 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield NO_NOISE
         return
     noisy, record = subject.made_noisy
-    stages = noise_of(record).stages()
+    noise = noise_of(record)
+    if isinstance(noise, Cell | Hardware):
+        yield from _held(subject, noisy)
+        return
+    stages = noise.stages()
     try:
         arrays = noisy_arrays(noisy)
     except ModelError as failure:
@@ -101,6 +109,18 @@ class _Draws:
     stored: Float64
     clean: Float64
     sigma: float
+
+
+def _held(subject: Subject, noisy: ir.Model) -> Iterator[Finding]:
+    """Arrays held in cells: one sample of each by the file's functions, and by the record."""
+    count = 0
+    for count, array in enumerate(held_arrays(noisy, subject.declared), start=1):
+        subject.progress("measuring arrays", count, 0)
+        facts = {"array": array.name, "node": label(array.node), "measured": array.sigma, "declared": array.declared}
+        if not array.agrees:
+            message = f"array {array.name!r} of node {label(array.node)!r} is held otherwise than the record says: "
+            yield error(f"{message}sigma is {array.sigma:.4g} instead of {array.declared:.4g}", _FIX, **facts)
+    yield note(f"{count} arrays are held in cells as the record says", arrays=count)
 
 
 def _draw(runner: backends.Runner, array: NoisyArray, stages: Sequence[Stage]) -> _Draws:

@@ -4,6 +4,7 @@ from nmtool.interpreter.ops import activation as activation
 from nmtool.interpreter.ops import attention as attention
 from nmtool.interpreter.ops import contrib as contrib
 from nmtool.interpreter.ops import contrib_attention as contrib_attention
+from nmtool.interpreter.ops import converters as converters
 from nmtool.interpreter.ops import convolution as convolution
 from nmtool.interpreter.ops import elementwise as elementwise
 from nmtool.interpreter.ops import indexing as indexing

@@ -117,7 +117,8 @@ class Evaluator:
         for index, batch in enumerate(self._batches()):
             clean = self._clean_outputs()[index] if self._metric.needs_clean else None
             draw = index if self._measurement.redraw == "batch" else 0
-            total.add(self._run(batch, point.trial * self._draws + draw, scale), batch.labels, clean)
+            run = point.trial * len(self._data) + index  # what devices draw at every run is never drawn twice
+            total.add(self._run(batch, point.trial * self._draws + draw, scale, run), batch.labels, clean)
         return total.value()
 
     @property
@@ -125,8 +126,8 @@ class Evaluator:
         """Noise samples per trial."""
         return len(self._data) if self._measurement.redraw == "batch" else 1
 
-    def _run(self, batch: Batch, trial: int, scale: float) -> Array:
-        output = batch.cut(self._noisy.run([self._output], batch.feeds, trial, scale)[0])
+    def _run(self, batch: Batch, trial: int, scale: float, run: int = 0) -> Array:
+        output = batch.cut(self._noisy.run([self._output], batch.feeds, trial, scale, run=run)[0])
         if output.ndim == 0 or len(output) != batch.size:
             raise UsageError(
                 f"output {self._output!r} has shape {list(output.shape)} for {batch.size} samples",

@@ -1,6 +1,5 @@
 """`nmtool sweep`: a metric against the noise level."""
 
-import dataclasses
 import importlib.metadata
 import logging
 import os
@@ -8,16 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 from nmtool import backends
 from nmtool.data import DataOptions, DataSource
 from nmtool.errors import UsageError
+from nmtool.hardware import AnalogNoise, at_strength_one, strength
 from nmtool.metrics import find
-from nmtool.noise.base import NoiseModel
 from nmtool.verbs.sweep import execute
 from nmtool.verbs.sweep.evaluate import Evaluator, Evaluators, Measurement, Redraw
-from nmtool.verbs.sweep.models import ModelSources, prepare
+from nmtool.verbs.sweep.models import ModelSources, prepare, vary
 from nmtool.verbs.sweep.plan import parse_etas, points
 from nmtool.verbs.sweep.result import SweepResult
 from nmtool.verbs.sweep.store import Record, Setting, Store
@@ -32,8 +31,9 @@ def sweep(
     models: ModelSources,
     data: DataSource,
     *,
-    etas: str | Iterable[float] = "0:0.1:0.01",
-    noise: str | NoiseModel = "gaussian",
+    etas: str | Iterable[float] | None = None,
+    noise: str | AnalogNoise = "gaussian",
+    over: str | None = None,
     seed: int = 0,
     trials: int = 10,
     redraw: Redraw = "set",
@@ -58,7 +58,10 @@ def sweep(
             `seed` and `injection` have no meaning and `etas` are in the units of their own noise.
         data: the data source.
         etas: noise levels, numbers or a text as "0:0.1:0.01" or "0,0.02,0.05"; see `parse_etas`. 0 is always included.
-        noise: name of a noise model, or one with parameters (its eta is not used).
+            None: 0:0.1:0.01, and 1 for devices and hardware.
+        noise: name of a noise model or device, one with parameters (its eta is not used), or hardware.
+        over: a value of the hardware that takes several values, as "time=1s,1h,1d" or "weights.readout_noise=0,0.01";
+            every model then is measured with each.
         seed: of the noise.
         trials: noise samples per level.
         redraw: "set": a trial is one draw for the whole data set, as one chip has it; "batch": batch b of trial t has
@@ -81,17 +84,17 @@ def sweep(
         SetupError: something is not installed, or a worker process died.
     """
     version = importlib.metadata.version("nmtool")
-    levels = parse_etas(etas)
     if jobs < 1:
         raise UsageError(f"jobs must be at least 1, not {jobs}")
-    if not isinstance(noise, str):
-        noise = cast(NoiseModel, dataclasses.replace(cast(Any, noise), eta=1.0))
+    chosen = at_strength_one(noise, (injection or {}).get("relative_to"))
+    levels = parse_etas(etas if etas is not None else "0:0.1:0.01" if strength(chosen, None) != 1 else "0,1")
+    variants = vary(chosen, over) if over else {"": chosen}
     per_worker = threads if jobs == 1 else max(1, (threads or os.cpu_count() or 1) // jobs)
     if backends.takes(backend, "threads"):
         backend_options["threads"] = per_worker
     measurement = Measurement(data, data_options or DataOptions(), metric, output, redraw, backend, backend_options)
     with TemporaryDirectory(prefix="nmtool-") as folder, Store(Path(results) if results else None) as store:
-        noisy = prepare(models, Path(folder), seed, {"noise": noise} | dict(injection or {}))
+        noisy = prepare(models, Path(folder), seed, variants, injection or {})
         evaluators = Evaluators(measurement)
         settings = {model.label: _check(evaluators.get(model), store, trials) for model in noisy}
         plan = points(settings, levels, trials)

@@ -16,6 +16,8 @@ import onnx_ir as ir
 from nmtool import model as model_files
 from nmtool import provenance
 from nmtool.errors import UsageError
+from nmtool.hardware import AnalogNoise, Hardware
+from nmtool.hardware.profile import load
 from nmtool.model import ModelSource
 from nmtool.noise.gaussian import Gaussian
 from nmtool.verbs.inject import inject
@@ -48,13 +50,34 @@ class NoisyModel:
         return eta / self.provenance.eta
 
 
-def prepare(models: ModelSources, folder: Path, seed: int, injection: Mapping[str, Any]) -> list[NoisyModel]:
+def vary(noise: AnalogNoise, over: str) -> dict[str, AnalogNoise]:
+    """Hardware with each value of one of its parameters, by a label that says which.
+
+    Args:
+        noise: the hardware.
+        over: the parameter and its values: "time=1s,1h,1d".
+
+    Raises:
+        UsageError: it is no hardware, has no such parameter, or refuses a value.
+    """
+    key, sign, values = over.partition("=")
+    if not sign or not all(map(str.strip, values.split(","))):
+        raise UsageError(f"a sweep over hardware is KEY=VALUE,VALUE,..., not {over!r}")
+    if not isinstance(noise, Hardware):
+        raise UsageError("only hardware has parameters to sweep over", hint="name a profile with --hardware")
+    return {f"{key}={value.strip()}": load(noise, [f"{key}={value.strip()}"]) for value in values.split(",")}
+
+
+def prepare(
+    models: ModelSources, folder: Path, seed: int, noises: Mapping[str, AnalogNoise], injection: Mapping[str, Any]
+) -> list[NoisyModel]:
     """Make every model noisy; those that already are stay as they are.
 
     Args:
         models: one or several, or by label; labels default to file names.
         folder: where the noisy files go.
         seed: of the noise in models that are injected here.
+        noises: every model gets each of them; their keys are added to its label.
         injection: further options of `inject`, for these models.
 
     Raises:
@@ -67,9 +90,12 @@ def prepare(models: ModelSources, folder: Path, seed: int, injection: Mapping[st
     for name in injection:
         if name not in inspect.signature(inject).parameters or name in ("model", "eta", "seed"):
             raise UsageError(f"the noise of a sweep has no option {name!r}", hint="see the options of `nmtool inject`")
+    cases = [
+        (f"{label} {key}".strip(), source, noise) for label, source in labelled.items() for key, noise in noises.items()
+    ]
     return [
-        _prepare(label, source, folder / f"{number}.onnx", seed, injection)
-        for number, (label, source) in enumerate(labelled.items())
+        _prepare(label, source, folder / f"{number}.onnx", seed, {"noise": noise, **injection})
+        for number, (label, source, noise) in enumerate(cases)
     ]
 
 
@@ -78,7 +104,7 @@ def _prepare(label: str, source: ModelSource, file: Path, seed: int, injection: 
     found = provenance.read(model)
     sha256 = _digest(model, source)
     if found is None:
-        noisy = inject(source, seed=seed, eta=1.0, **injection).model
+        noisy = inject(source, seed=seed, **injection).model
         model_files.save(noisy, file)
         found = provenance.read(noisy)
         assert found is not None  # inject records it

@@ -1,0 +1,83 @@
+"""Dataclasses from the tables of a TOML file, with errors that name the place."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from nmtool.errors import UsageError
+
+T = TypeVar("T")
+
+
+def build(kind: type[T], table: Any, where: str) -> T:
+    """An instance of a dataclass whose fields are numbers, texts, choices or dataclasses; others are taken as they are.
+
+    Args:
+        kind: the dataclass; it checks its values itself.
+        table: values by field.
+        where: name of the table in the file, for messages.
+
+    Raises:
+        UsageError: a key that is no field, a value of another type, or one that the dataclass refuses.
+    """
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{where} must be a table, not {table!r}")
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: hints[field.name] for field in dataclasses.fields(typing.cast(Any, kind))}
+    require_known(table, fields, where)
+    values = {name: _value(fields[name], value, f"{where}.{name}") for name, value in table.items()}
+    try:
+        return kind(**values)
+    except UsageError as error:
+        named = where in error.message  # the dataclass may know its name
+        raise UsageError(error.message if named else f"{where}: {error.message}", error.hint) from error
+    except TypeError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def require_known(table: Mapping[str, Any], known: typing.Iterable[str], where: str) -> None:
+    """Refuse keys that are not `known`.
+
+    Raises:
+        UsageError: there is another one.
+    """
+    names = list(known)
+    for key in table:
+        if key not in names:
+            close = difflib.get_close_matches(key, names, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"it has: {', '.join(names)}"
+            raise UsageError(f"{where} has no parameter {key!r}", hint)
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    options = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+    if not set(map(_origin, options)) <= {int, float, str, bool, type(None), typing.Literal} | _dataclasses(options):
+        return value
+    for option in options:
+        if dataclasses.is_dataclass(option):
+            return build(typing.cast(type[Any], option), value, where)
+    for option in options:
+        if typing.get_origin(option) is typing.Literal and value in typing.get_args(option):
+            return value
+        if option in (int, float, str, bool) and type(value) is option:
+            return value
+        if option is float and type(value) is int:
+            return float(value)
+    raise UsageError(f"{where} must be {' or '.join(_named(option) for option in options)}, not {value!r}")
+
+
+def _origin(kind: Any) -> Any:
+    return typing.get_origin(kind) or kind
+
+
+def _dataclasses(options: typing.Iterable[Any]) -> set[Any]:
+    return {option for option in options if dataclasses.is_dataclass(option)}
+
+
+def _named(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return " or ".join(map(repr, typing.get_args(kind)))
+    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}.get(kind, "left out")
