@@ -39,9 +39,7 @@ def windows(x: Float, kernel: tuple[int, ...], strides: int, dilation: int, pad:
     padded = np.pad(x, [(0, 0), (0, 0), *[(pad, pad)] * spatial])
     reach = [(k - 1) * dilation + 1 for k in kernel]
     starts = product(*(range(0, size - r + 1, strides) for size, r in zip(padded.shape[2:], reach, strict=True)))
-    cuts = [
-        padded[(..., *(slice(s, s + r, dilation) for s, r in zip(start, reach, strict=True)))] for start in starts
-    ]
+    cuts = [padded[(..., *(slice(s, s + r, dilation) for s, r in zip(start, reach, strict=True)))] for start in starts]
     stacked = np.stack(cuts, 1)
     return stacked.reshape(*stacked.shape[:2], groups, x.shape[1] // groups, -1)
 
