@@ -203,10 +203,10 @@ def test_distributions_of_signed_weights(target: float) -> None:
 @pytest.mark.parametrize("device", [Additive, Multiplicative, Lognormal, Uniform, Polynomial])
 def test_what_is_drawn_per_run_differs_between_runs_and_has_the_same_distribution(device: type[Device]) -> None:
     once = held(device(), 0.5)[0]
-    programmed, _, first = held(device(drawn="run"), 0.5, run=1)  # type: ignore[call-arg]
+    programmed, _, first = held(device(drawn="run"), 0.5, run=1)
     assert (programmed == 0.5).all()
     agree(first, once.mean(), once.std())
-    assert abs(np.corrcoef(first, held(device(drawn="run"), 0.5, run=2)[2])[0, 1]) < 6 / math.sqrt(DEVICES_EACH)  # type: ignore[call-arg]
+    assert abs(np.corrcoef(first, held(device(drawn="run"), 0.5, run=2)[2])[0, 1]) < 6 / math.sqrt(DEVICES_EACH)
 
 
 def test_uniform_numbers_are_uniform() -> None:
