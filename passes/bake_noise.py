@@ -22,6 +22,7 @@ from nmtool.passes.noisy_nodes import (
     Draw,
     copies,
     is_cells,
+    is_crossbar,
     is_primitive,
     noisy_sites,
     parameters,
@@ -80,10 +81,10 @@ class BakeNoise(ir.passes.InPlacePass):
                 continue  # went with the chain of primitives before it
             if is_primitive(site.node):
                 self._bake_primitives(site)
-            elif not self._bake_composite(site, take_apart(model, site.node)):
+            elif is_crossbar(site.node) or not self._bake_composite(site, take_apart(model, site.node)):
                 run_time.append(site)
         if run_time:
-            if not record.exact:
+            if not record.exact and any(_draws(model, site.node) for site in run_time):
                 raise ModelError(
                     f"node {label(run_time[0].node)!r} has noise on activations, which has no specified values "
                     f"at opset {opset_of(model)}",
@@ -207,6 +208,11 @@ class BakeNoise(ir.passes.InPlacePass):
                 constant = ir.val(tensor.name, const_value=tensor)
                 graph.register_initializer(constant)
                 value.replace_all_uses_with(constant)
+
+
+def _draws(model: ir.Model, node: ir.Node) -> bool:
+    """Whether a node that computes with activations takes a sample of the noise."""
+    return any(value.name in (TRIAL, RUN) for value in model.functions[node.op_identifier()].inputs)
 
 
 def _next_primitive(node: ir.Node) -> ir.Node | None:

@@ -13,11 +13,12 @@ from nmtool.ops.chip import DEVICE_OPSET
 from nmtool.passes.cells import sample_sigma
 from nmtool.passes.constants import ConstantArray
 from nmtool.passes.coverage import Candidate, Coverage, op_label
+from nmtool.passes.crossbars import Plan, plan
 from nmtool.passes.graphs import graphs, label
 from nmtool.passes.inference import Inference
 from nmtool.passes.macs import count_macs
 from nmtool.passes.noise_inputs import NoiseInputs
-from nmtool.passes.noise_rewriter import NODE_PREFIX, NoiseRewriter, Size
+from nmtool.passes.noise_rewriter import NODE_PREFIX, NoiseRewriter, Ranges, Size
 from nmtool.passes.report import CoverageReport, NodeReport
 from nmtool.passes.selection import Selection
 from nmtool.passes.statistics import statistics
@@ -53,6 +54,7 @@ class InjectNoise(ir.passes.InPlacePass):
         per_channel: bool = False,
         dynamic: bool = False,
         fresh: bool = False,
+        ranges: Ranges | None = None,
     ) -> None:
         """Prepare the pass.
 
@@ -63,6 +65,8 @@ class InjectNoise(ir.passes.InPlacePass):
             per_channel: size the noise by each output channel instead of the whole array.
             dynamic: also make the right operand of products of activations noisy.
             fresh: draw the sample inside the model at every run: that of the run where cells draw at every run.
+
+            ranges: of converters, by node and input of its crossbar function, as `nmtool calibrate` finds them.
 
         Raises:
             UsageError: the seed is out of range, or per_channel is given for cells or hardware.
@@ -77,6 +81,7 @@ class InjectNoise(ir.passes.InPlacePass):
         self.per_channel = per_channel
         self.dynamic = dynamic
         self.fresh = fresh
+        self.ranges = ranges or {}
         self.report = CoverageReport()
         self.inputs: dict[str, str] = {}
         self.channels: dict[str, Channels] = {}
@@ -91,31 +96,35 @@ class InjectNoise(ir.passes.InPlacePass):
         skipped = self._skipped([candidate for candidate in candidates if not candidate.digital])
         self.report = CoverageReport()
         self.channels, self.noises, self._sizes = {}, {}, {}
-        chosen: list[tuple[Candidate, NoiseModel | Cell, Size | None]] = []
+        chosen: list[tuple[Candidate, Plan, Size | None]] = []
         for candidate in candidates:
-            noise = self.hardware.of(label(candidate.site.node)).weights
-            reason = candidate.digital or skipped.get(candidate.site.node, "") or _reason_against(noise)
+            planned = self._plan(candidate, coverage.inference)
+            reason = candidate.digital or skipped.get(candidate.site.node, "") or planned.digital
             entry = _entry(candidate, reason, coverage.inference)
-            size = self._size(candidate, entry, noise)
+            size = self._size(candidate, entry, planned)
             self.report.nodes.append(entry)
-            if noise is not None and entry.status == "noisy":
-                chosen.append((candidate, noise, size))
+            if entry.status == "noisy":
+                chosen.append((candidate, planned, size))
         arrays = [candidate.array for candidate in candidates if candidate.array is not None]
         self.report.other_weights, self.report.other_ops = coverage.other_weights(arrays)
         if chosen:
-            cells = any(isinstance(noise, Cell) for _, noise, _ in chosen)
+            cells = any(isinstance(planned.noise, Cell) or planned.crossbar for _, planned, _ in chosen)
             if cells and opset < DEVICE_OPSET:
                 raise ModelError(f"the model's opset is {opset}: devices need {DEVICE_OPSET}", hint=_LIFT)
             fresh = (RUN if cells else TRIAL) if self.fresh else None
             inputs = NoiseInputs(model, fresh, self.hardware.time)
-            rewriter = NoiseRewriter(model, inputs, self.seed, opset, coverage.inference)
-            for candidate, noise, size in chosen:
-                rewriter.rewrite(candidate, noise, size)
+            rewriter = NoiseRewriter(model, inputs, self.seed, opset, coverage.inference, self.ranges)
+            for candidate, planned, size in chosen:
+                rewriter.rewrite(candidate, planned, size)
             rewriter.finish()
             if fresh is not None and fresh not in inputs.names:
                 raise UsageError("nothing is drawn at every run in these devices", hint="leave out fresh")
             self.inputs = dict(inputs.names)
         return ir.passes.PassResult(model, bool(chosen))
+
+    def _plan(self, candidate: Candidate, inference: Inference) -> Plan:
+        layer = self.hardware.of(label(candidate.site.node))
+        return Plan(layer.weights) if candidate.digital else plan(candidate, layer, inference)
 
     def _skipped(self, candidates: list[Candidate]) -> dict[ir.Node, str]:
         """The selection's reason for each node that it keeps digital."""
@@ -131,10 +140,13 @@ class InjectNoise(ir.passes.InPlacePass):
         }
         return {node: reason for node, reason in reasons.items() if reason}
 
-    def _size(self, candidate: Candidate, entry: NodeReport, noise: NoiseModel | Cell | None) -> Size | None:
+    def _size(self, candidate: Candidate, entry: NodeReport, planned: Plan) -> Size | None:
         """Complete the report of a noisy candidate; what sizes its noise (None at run time)."""
-        array = candidate.array
-        if entry.status == "digital" or noise is None:
+        array, noise = candidate.array, planned.noise
+        if entry.status == "digital":
+            return None
+        if noise is None:
+            entry.sigma, entry.reason = 0.0, planned.remark
             return None
         if array is None:
             entry.reason = "activations; the noise is sized at run time"
@@ -148,7 +160,7 @@ class InjectNoise(ir.passes.InPlacePass):
             sigma: float | None = sample_sigma(noise, array.tensor, size.channels, self.hardware.time, self.seed)
         else:
             sigma = noise.sigma(size.weights)
-        entry.sigma, entry.reason = sigma, size.remark
+        entry.sigma, entry.reason = sigma, "; ".join(filter(None, (size.remark, planned.remark)))
         if sigma == 0 and noise.eta > 0 and not isinstance(noise, Cell):
             entry.status, entry.reason = "digital", "its noise would be zero: the weights are all equal"
         elif sigma is not None:
@@ -166,10 +178,6 @@ class InjectNoise(ir.passes.InPlacePass):
         if channels.axis is None:
             return Size(whole, whole, channels, "per array: its output channels are not an axis of the array")
         return Size(whole, statistics(array.tensor, array.name, channels.axis, channels.groups), channels)
-
-
-def _reason_against(noise: NoiseModel | Cell | None) -> str:
-    return "held exactly by the hardware" if noise is None else ""
 
 
 def _channels(candidate: Candidate, array: ConstantArray) -> Channels:

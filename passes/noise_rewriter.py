@@ -1,18 +1,19 @@
 """The rewriting half of InjectNoise: composites, primitives in front of operands, parameters and functions."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from nmtool.errors import ModelError
+from nmtool.errors import ModelError, UsageError
 from nmtool.noise.base import PARAMETER_NAMES, Channels, NoiseModel, Primitive, Stage, WeightStatistics
 from nmtool.noise.cell import Cell
 from nmtool.noise.stream import stream_of
-from nmtool.ops import DOMAIN, SCALE, TRIAL, VERSION
+from nmtool.noise.wires import Wires
+from nmtool.ops import DOMAIN, RUN, SCALE, TRIAL, VERSION
 from nmtool.ops.analog import ANALOG_OPS
 from nmtool.ops.chip import KINDS_OF_FAULT, cell_function
 from nmtool.ops.composites import (
@@ -21,10 +22,13 @@ from nmtool.ops.composites import (
     dynamic_matmul,
     parameter_names,
 )
+from nmtool.ops.converters import CONVERTERS
+from nmtool.ops.crossbar import CLEAN, INPUT_RANGE, OUTPUT_RANGE, Crossbar, crossbar_function
 from nmtool.ops.primitives import primitive_functions
 from nmtool.passes.constants import FLOATS, ConstantArray
 from nmtool.passes.coverage import Candidate
-from nmtool.passes.graphs import FullNames, graph_of, replace_node, value_names
+from nmtool.passes.crossbars import Plan
+from nmtool.passes.graphs import FullNames, graph_of, label, replace_node, value_names
 from nmtool.passes.inference import Inference
 from nmtool.passes.noise_inputs import NoiseInputs, free_name
 
@@ -34,6 +38,10 @@ NODE_PREFIX = "nmtool/"
 """Nodes that inject adds are named so."""
 FUNCTIONS_IR_VERSION = 8
 """The first IR version with model-local functions."""
+
+
+Ranges: TypeAlias = Mapping[str, Mapping[str, ArrayLike]]
+"""Calibrated ranges: by node and name of the crossbar function's input, in units of the signal."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,11 @@ class Size:
 class NoiseRewriter:
     """Rewrites the candidates of one model; `finish` completes it."""
 
-    def __init__(self, model: ir.Model, inputs: NoiseInputs, seed: int, opset: int, inference: Inference) -> None:
+    def __init__(
+        self, model: ir.Model, inputs: NoiseInputs, seed: int, opset: int, inference: Inference, ranges: Ranges
+    ) -> None:
         """Start rewriting `model`, of opset `opset` of ai.onnx."""
+        self._ranges = ranges
         self._model = model
         self._inputs = inputs
         self._kinds_of_fault = KINDS_OF_FAULT
@@ -72,16 +83,21 @@ class NoiseRewriter:
         self._parameters: dict[object, list[ir.Value]] = {}
         self._heads: dict[int, tuple[ir.Graph, list[ir.Node]]] = {}
 
-    def rewrite(self, candidate: Candidate, noise: NoiseModel | Cell, size: Size | None) -> None:
-        """Make the candidate's operand noisy; `size` sizes the noise (None: at run time)."""
-        node, array = candidate.site.node, candidate.array
+    def rewrite(self, candidate: Candidate, planned: Plan, size: Size | None) -> None:
+        """Carry out a plan; `size` sizes the noise (None: at run time)."""
+        node, array, noise = candidate.site.node, candidate.array, planned.noise
+        if planned.crossbar is not None:
+            self._crossbar(candidate, planned, planned.crossbar, size)
+            return
+        if noise is None:
+            return
         if not isinstance(noise, Cell):
             faults = [stage.parameters[0].value for stage in noise.stages() if stage.primitive == "StuckFaults"]
             self._kinds_of_fault = np.size(faults[0]) if faults else self._kinds_of_fault
         if isinstance(noise, Cell):
             assert array is not None
             assert size is not None
-            self._put_in_front(candidate, array, lambda: self._cell_node(candidate, array, noise, size.channels))
+            self._put_in_front(candidate, array, lambda: self._cell_node(candidate, array, noise, planned, size))
         elif array is None:
             function = self._dynamic_function(noise)
             self._replace(candidate, function, self._dynamic_parameters(candidate, noise))
@@ -177,9 +193,61 @@ class NoiseRewriter:
             nodes.append(node)
         return nodes
 
-    def _cell_node(self, candidate: Candidate, array: ConstantArray, cell: Cell, channels: Channels) -> list[ir.Node]:
+    def _crossbar(self, candidate: Candidate, planned: Plan, crossbar: Crossbar, size: Size | None) -> None:
+        """Replace the node by a call of a crossbar function, with the noisy array as its operand."""
+        node, array, noise = candidate.site.node, candidate.array, planned.noise
+        op, clean = ANALOG_OPS["", node.op_type], node.inputs[candidate.operand]
+        assert array is not None
+        if isinstance(noise, Cell):
+            assert size is not None
+            self._put_in_front(candidate, array, lambda: self._cell_node(candidate, array, noise, planned, size))
+        elif noise is not None:
+            assert size is not None
+            self._put_in_front(candidate, array, lambda: self._primitives(candidate, array, noise, size.weights))
+        function = self._function((crossbar,), crossbar.name, lambda name: crossbar_function(name, crossbar, self._opset))
+        names = [value.name or "" for value in function.inputs[op.required :]]
+        given = [self._crossbar_input(candidate, name, clean) for name in names]
+        output = f"{self._full_name(node.outputs[0])}::partial_sums"
+        dtype = self._inference.dtype(node.outputs[0]) or array.tensor.dtype
+        call = ir.Node(
+            DOMAIN,
+            function.name,
+            [*node.inputs[: op.required], *given],
+            [
+                *node.attributes.values(),
+                ir.AttrInt64("seed", self._seed),
+                ir.AttrInt64("stream", stream_of(output)),
+                ir.AttrInt64("dtype", dtype.value),
+            ],
+            name=node.name,
+            doc_string=node.doc_string,
+            metadata_props=dict(node.metadata_props),
+        )
+        replace_node(candidate.site.graph, node, call)
+
+    def _crossbar_input(self, candidate: Candidate, name: str, clean: ir.Value | None) -> ir.Value | None:
+        """What a crossbar function gets for an input that its stock operator does not require."""
+        node = candidate.site.node
+        if name == CLEAN:
+            return clean
+        if name in (INPUT_RANGE, OUTPUT_RANGE):
+            found = self._ranges.get(label(node), {}).get(name)
+            if found is None:
+                raise UsageError(
+                    f"node {label(node)!r} has a calibrated converter, but no {name} is given",
+                    hint="`nmtool calibrate` finds them; give its file with --calibration",
+                )
+            return self._constants(candidate, [f"{label(node)}::{name}"], [np.asarray(found, np.float32)])[0]
+        if name in (RUN, SCALE):
+            return self._inputs.value(candidate.site.function, name)
+        return node.inputs[-1]  # the bias
+
+    def _cell_node(
+        self, candidate: Candidate, array: ConstantArray, cell: Cell, planned: Plan, size: Size
+    ) -> list[ir.Node]:
         """The node that holds the array in cells."""
-        function = self._cell_function(cell, len(array.tensor.shape), channels)
+        slices = planned.crossbar is not None and planned.crossbar.slicing is not None
+        function = self._cell_function(cell, len(array.tensor.shape), size.channels, planned.wires, slices)
         inputs = [self._inputs.value(candidate.site.function, value.name or "") for value in function.inputs[1:]]
         stem = f"{array.value.name}{NOISY_SUFFIX}"
         node = ir.Node(
@@ -303,12 +371,14 @@ class NoiseRewriter:
         stage = noise.stages()[0]
         return self._functions.setdefault(("dynamic", stage), dynamic_matmul(stage, self._opset))
 
-    def _cell_function(self, cell: Cell, rank: int, channels: Channels) -> ir.Function:
+    def _cell_function(
+        self, cell: Cell, rank: int, channels: Channels, wires: Wires | None, slices: bool
+    ) -> ir.Function:
         name = "".join(device.name.title().replace("-", "") for device in cell.devices) + "Cell"
         return self._function(
-            (cell, rank, channels),
+            (cell, rank, channels, wires, slices),
             name,
-            lambda name: cell_function(name, cell, self._opset, rank, channels),
+            lambda name: cell_function(name, cell, self._opset, rank, channels, wires=wires, slices=slices),
         )
 
     def _function(self, key: tuple[object, ...], wanted: str, make: Callable[[str], ir.Function]) -> ir.Function:
@@ -329,5 +399,8 @@ class NoiseRewriter:
             for node in owner.all_nodes()
             if node.domain == DOMAIN and node.op_type not in own
         }
-        for primitive in sorted(called):
-            yield from primitive_functions(cast(Primitive, primitive), self._opset, self._kinds_of_fault)
+        for name in sorted(called):
+            if name in CONVERTERS:
+                yield CONVERTERS[name](self._opset)
+            else:
+                yield from primitive_functions(cast(Primitive, name), self._opset, self._kinds_of_fault)

@@ -99,6 +99,32 @@ def is_cells(node: ir.Node) -> bool:
     return node.domain == DOMAIN and is_added(node) and node.op_type not in PARAMETER_NAMES
 
 
+def is_crossbar(node: ir.Node) -> bool:
+    """Whether the node is a product on tiles, with converters."""
+    return node.domain == DOMAIN and node.op_type.startswith("Crossbar")
+
+
+def stock_of_crossbar(model: ir.Model, node: ir.Node) -> ir.Node:
+    """The stock node that the call of a crossbar function stands for, with the same operand.
+
+    Raises:
+        ModelError: the model does not define the function, or it is not named after an operator.
+    """
+    function = model.functions.get(node.op_identifier())
+    named = node.op_type.removeprefix("Crossbar")
+    types = [op_type for (domain, op_type), op in ANALOG_OPS.items() if op.inputs and named.startswith(op_type)]
+    if function is None or not types:
+        raise ModelError(
+            f"node {label(node)!r} is a {DOMAIN}::{node.op_type}, which the model does not define as nmtool does",
+            hint="another tool removed or changed the functions: inject the source model again",
+        )
+    stock = max(types, key=len)
+    op = ANALOG_OPS["", stock]
+    bias = function.inputs[-1].name in op.inputs[op.required :]
+    inputs = [*node.inputs[: op.required], *(node.inputs[-1:] if bias else [])]
+    return _stock_node(node, stock, inputs)
+
+
 def take_apart(model: ir.Model, node: ir.Node) -> Composite:
     """The parts of a call of a composite, read from the function that defines it.
 
@@ -140,10 +166,14 @@ def take_apart(model: ir.Model, node: ir.Node) -> Composite:
 
 def stock_node(call: ir.Node, parts: Composite) -> ir.Node:
     """The stock node that the call of a composite stands for."""
+    return _stock_node(call, parts.stock, parts.inputs)
+
+
+def _stock_node(call: ir.Node, op_type: str, inputs: Sequence[Value]) -> ir.Node:
     return ir.Node(
         "",
-        parts.stock,
-        parts.inputs,
+        op_type,
+        inputs,
         [attribute for attribute in call.attributes.values() if attribute.name not in NOISE_ATTRIBUTES],
         name=call.name,
         doc_string=call.doc_string,

@@ -7,6 +7,7 @@ from nmtool.errors import ModelError
 from nmtool.passes.graphs import replace_node
 from nmtool.passes.noisy_nodes import (
     copies,
+    is_crossbar,
     is_primitive,
     noisy_sites,
     parameters,
@@ -14,6 +15,7 @@ from nmtool.passes.noisy_nodes import (
     remove_noise_inputs,
     remove_unused,
     stock_node,
+    stock_of_crossbar,
     take_apart,
 )
 
@@ -35,6 +37,8 @@ class StripNoise(ir.passes.InPlacePass):
         for site in noisy_sites(model):
             if is_primitive(site.node):
                 _bypass(site.graph, site.node, site.node.inputs[0])
+            elif is_crossbar(site.node):
+                replace_node(site.graph, site.node, stock_of_crossbar(model, site.node))
             else:
                 replace_node(site.graph, site.node, stock_node(site.node, take_apart(model, site.node)))
         for copy, original in copies(model):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, TypeAlias
 
+from nmtool.hardware.periphery import Periphery
 from nmtool.noise.base import NoiseModel
 from nmtool.noise.cell import Cell
 
@@ -15,9 +16,11 @@ class Layer:
 
     Attributes:
         weights: noise on the weights, or the cells that hold them; None: they are held exactly.
+        periphery: converters, tiles and noise of the products; None: ideal.
     """
 
     weights: NoiseModel | Cell | None = None
+    periphery: Periphery | None = None
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Converter:
             raise UsageError("a converter has bits or steps, not both")
         if self.bits is not None and not (2 if self.signed else 1) <= self.bits <= 24:
             raise UsageError(f"bits of a converter must be {2 if self.signed else 1} to 24, not {self.bits}")
-        if self.steps is not None and (not 1 <= self.steps <= MAX_LEVELS or self.signed and self.steps % 2):
+        if self.steps is not None and (not 1 <= self.steps <= MAX_LEVELS or (self.signed and self.steps % 2)):
             kind = "an even number" if self.signed else "a number"
             raise UsageError(f"steps of a converter must be {kind} from 1 to {MAX_LEVELS}, not {self.steps}")
         if isinstance(self.range, str):

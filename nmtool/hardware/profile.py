@@ -10,13 +10,14 @@ from typing import Any
 
 from nmtool.errors import UsageError
 from nmtool.hardware.hardware import Digital, Hardware, Layer
+from nmtool.hardware.periphery import Periphery
 from nmtool.hardware.units import seconds
 from nmtool.noise import noise_model
 from nmtool.noise.base import NoiseModel
 from nmtool.noise.cell import Cell
 from nmtool.table import build, require_known
 
-_KEYS = ("description", "sources", "time", "weights", "digital", "layers")
+_KEYS = ("description", "sources", "time", "weights", "periphery", "digital", "layers")
 _PROFILES = files("nmtool.hardware") / "profiles"
 
 
@@ -93,7 +94,7 @@ def _hardware(table: dict[str, Any]) -> Hardware:
     overrides = []
     for number, layer in enumerate(layers):
         where = f"layers[{number}]"
-        require_known(layer, ("nodes", "weights"), where)
+        require_known(layer, ("nodes", "weights", "periphery"), where)
         patterns = _texts(layer.get("nodes"), f"{where}.nodes")
         overrides += [(pattern, _layer({**table, **layer}, where)) for pattern in patterns]
     digital = table.get("digital", {})
@@ -109,7 +110,8 @@ def _hardware(table: dict[str, Any]) -> Hardware:
 
 
 def _layer(table: Mapping[str, Any], where: str) -> Layer:
-    return Layer(_weights(table.get("weights", {}), f"{where}: weights"))
+    periphery = build(Periphery, table["periphery"], f"{where}: periphery") if "periphery" in table else None
+    return Layer(_weights(table.get("weights", {}), f"{where}: weights"), periphery)
 
 
 def _weights(table: Any, where: str) -> NoiseModel | Cell | None:

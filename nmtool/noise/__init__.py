@@ -32,6 +32,8 @@ def noise_model(name: str, parameters: Mapping[str, Any]) -> NoiseModel | Cell:
     Raises:
         UsageError: no such model, a parameter that it does not have, or a value of another type or out of range.
     """
+    if name in NOISE_MODELS:
+        return build(NOISE_MODELS[name], parameters, f"noise model `{name}`")
     if name in DEVICES:
         of_cell = {field.name for field in dataclasses.fields(Cell)}
         cell = {key: value for key, value in parameters.items() if key in of_cell}
@@ -44,9 +46,7 @@ def noise_model(name: str, parameters: Mapping[str, Any]) -> NoiseModel | Cell:
                 f"devices must be tables with a name, not {devices!r}", hint='devices = [{ name = "pcm" }]'
             )
         return build(Cell, {**parameters, "devices": tuple(map(_device, devices))}, "the cell")
-    if name not in NOISE_MODELS:
-        raise UsageError(f"no noise model is called {name!r}", _near(name, [*NOISE_MODELS, *DEVICES]))
-    return build(NOISE_MODELS[name], parameters, f"noise model `{name}`")
+    raise UsageError(f"no noise model is called {name!r}", _near(name, [*NOISE_MODELS, *DEVICES]))
 
 
 def _device(settings: Mapping[str, Any]) -> Device:

@@ -48,9 +48,13 @@ class Wires:
         """What the cells act as: [L, array] flattened to any shape, returned as [L, size of the array]."""
         t = self.tiling
         if t.outputs_first:
-            x = layout.transpose(layout.reshape(conductance, (-1, t.groups, t.outputs, t.inputs, t.positions)), (0, 1, 3, 4, 2))
+            x = layout.transpose(
+                layout.reshape(conductance, (-1, t.groups, t.outputs, t.inputs, t.positions)), (0, 1, 3, 4, 2)
+            )
         else:
-            x = layout.transpose(layout.reshape(conductance, (-1, t.groups, t.inputs, t.outputs, t.positions)), (0, 1, 2, 4, 3))
+            x = layout.transpose(
+                layout.reshape(conductance, (-1, t.groups, t.inputs, t.outputs, t.positions)), (0, 1, 2, 4, 3)
+            )
         places, width = t.tiles * t.depth, t.blocks * t.columns
         x = layout.resized(x, 2, t.inputs, places, 5)
         x = layout.resized(x, 4, t.outputs, width, 5)

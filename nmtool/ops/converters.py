@@ -1,5 +1,7 @@
 """Converters as ONNX functions: rounding to steps, and cutting into digits."""
 
+from collections.abc import Callable
+
 import onnx_ir as ir
 
 from nmtool.ops.expression import Body, Expression
@@ -40,3 +42,7 @@ def digits_function(opset: int) -> ir.Function:
 def floor(x: Expression) -> Expression:
     """The largest integer not above x."""
     return x.body.op("Floor", x)
+
+
+CONVERTERS: dict[str, Callable[[int], ir.Function]] = {"Quantize": quantize_function, "Digits": digits_function}
+"""The functions that crossbars call, by name; they take the opset of ai.onnx."""

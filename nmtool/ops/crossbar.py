@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from nmtool.hardware.periphery import Converter, Periphery
-from nmtool.noise.tiling import Tiling, tiling
 from nmtool.noise.slicing import Slicing
+from nmtool.noise.tiling import Tiling, tiling
 from nmtool.ops import DOMAIN, RUN, SCALE
 from nmtool.ops.analog import ANALOG_OPS
 from nmtool.ops.composites import NOISE_ATTRIBUTES
