@@ -74,7 +74,13 @@ class Cell:
     def __post_init__(self) -> None:
         require_non_negative(self.name, eta=self.eta, readout_noise=self.readout_noise)
         if self.pairs is None:
-            object.__setattr__(self, "pairs", not (self.devices and all(device.signed for device in self.devices)))
+            signed = bool(self.devices) and all(device.signed for device in self.devices)
+            object.__setattr__(self, "pairs", not signed)
+        if not self.pairs and (unfit := [device.name for device in self.devices if not device.signed]):
+            raise UsageError(
+                f"device `{unfit[0]}` holds conductances, which are >= 0, but the cell has no pairs for the sign",
+                hint="use differential pairs",
+            )
         for field, choices in (("scale", ("array", "channel")), ("compensation", ("none", "array", "channel"))):
             if getattr(self, field) not in choices:
                 raise UsageError(f"{field} of a cell must be {', '.join(choices)}, not {getattr(self, field)!r}")
@@ -97,14 +103,16 @@ class Cell:
             conductance = chip.digits(conductance, self.slicing)
         if self.pairs:
             conductance = chip.pair(conductance)
+        targets = []
         for device in self.devices:
+            targets.append(conductance)
             conductance = device.program(conductance, chip)
         programmed = self._weights(conductance, chip)
-        for device in self.devices:
-            conductance = device.drift(conductance, chip)
+        for device, target in zip(self.devices, targets, strict=True):
+            conductance = device.drift(conductance, target, chip)
         drifted = self._weights(conductance, chip)
-        for device in self.devices:
-            conductance = device.read(conductance, chip)
+        for device, target in zip(self.devices, targets, strict=True):
+            conductance = device.read(conductance, target, chip)
         read = self._weights(chip.loaded(conductance), chip)
         if self.compensation != "none":
             axes = within_channel if self.compensation == "channel" else None

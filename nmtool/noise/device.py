@@ -5,7 +5,11 @@ A device model is a frozen dataclass, one per file in nmtool/noise/devices. It s
 runs (nmtool/ops/chip.py). Conductances are relative: 1 is the largest that the device is programmed to.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+
+from nmtool.errors import UsageError
 
 Term: TypeAlias = Any
 """Values of all cells of an array, float32; + - * / ** < > work on terms and numbers, element by element."""
@@ -98,10 +102,37 @@ class Device:
         """
         return target
 
-    def drift(self, programmed: Term, chip: Chip) -> Term:
-        """The conductance `chip.time` seconds after programming."""
-        return programmed
+    def drift(self, conductance: Term, target: Term, chip: Chip) -> Term:
+        """The conductance `chip.time` seconds after programming, from the one after programming.
 
-    def read(self, conductance: Term, chip: Chip) -> Term:
-        """The conductance as one run of the model sees it."""
+        Args:
+            conductance: after programming.
+            target: what `program` was given: fits of measurements often depend on that.
+            chip: what to compute with.
+        """
         return conductance
+
+    def read(self, conductance: Term, target: Term, chip: Chip) -> Term:
+        """The conductance as one run of the model sees it, from the one after drift; see `drift`."""
+        return conductance
+
+
+def polynomial(x: Term, coefficients: Sequence[float]) -> Term:
+    """c0 + c1 x + c2 x^2 + ..., by Horner's rule."""
+    *lower, value = coefficients
+    for coefficient in reversed(lower):
+        value = coefficient + value * x
+    return value
+
+
+def clip(x: Term, low: float, high: float, chip: Chip) -> Term:
+    """Within low to high."""
+    return chip.minimum(chip.maximum(x, low), high)
+
+
+def require_within(device: str, low: float, high: float, /, **values: float) -> None:
+    """Raise UsageError unless every named parameter of the device is a finite number from low to high."""
+    for name, value in values.items():
+        if not isinstance(value, int | float) or not (math.isfinite(value) and low <= value <= high):
+            interval = f">= {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
+            raise UsageError(f"{name} of device `{device}` must be a finite number {interval}, not {value!r}")

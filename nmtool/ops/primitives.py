@@ -8,6 +8,7 @@ uint64 Mul or Add). The low 64 bits are the same in both, so casting between the
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import onnx_ir as ir
 from onnx import parser
@@ -198,11 +199,24 @@ LognormalNoise <seed, stream, draw, dtype> (x, mean, std, trial, scale) => (y)
 }}
 """
 
+# The stock operator, under a name of its own that training gives a straight-through gradient.
+_ROUND = """
+Round (x) => (y)
+{
+  y = Round (x)
+}
+"""
+
 
 _HEADER = '<domain: "nmtool", opset_import: ["" : {opset}, "nmtool" : 1]>'
 _GENERATOR = ("PhiloxRound", "Philox", "ByElement")
 _NORMAL_GENERATOR = (*_GENERATOR, "BoxMuller", "StandardNormal")
-_UNIFORM_GENERATOR = (*_GENERATOR, "Uniform")
+_GENERATORS = {
+    "GaussianNoise": _NORMAL_GENERATOR,
+    "LognormalNoise": _NORMAL_GENERATOR,
+    "StuckFaults": (*_GENERATOR, "Uniform"),
+    "Round": (),
+}
 
 
 def _philox() -> str:
@@ -263,20 +277,21 @@ def _text(name: str, exact: bool, kinds: int) -> str:
         "GaussianNoise": lambda: _GAUSSIAN_NOISE.format(normal=_DRAW_NORMAL[exact]),
         "LognormalNoise": lambda: _LOGNORMAL_NOISE.format(normal=_DRAW_NORMAL[exact]),
         "StuckFaults": lambda: _stuck_faults(exact, kinds),
+        "Round": lambda: _ROUND,
     }
     return texts[name]()
 
 
-def primitive_functions(primitive: Primitive, opset: int, kinds: int = 1) -> list[ir.Function]:
+def primitive_functions(primitive: Primitive | Literal["Round"], opset: int, kinds: int = 1) -> list[ir.Function]:
     """The function that defines `primitive`, and those it calls, for a model of the given opset of ai.onnx.
 
     Args:
-        primitive: name of the primitive.
+        primitive: name of the primitive, or Round, which quantizers of weights call.
         opset: at least 7. From EXACT_OPSET on the values are the specified ones, below only the distribution is.
         kinds: number of fault kinds of StuckFaults (the length of its `probabilities`).
     """
     exact = opset >= EXACT_OPSET
-    generator = (_UNIFORM_GENERATOR if primitive == "StuckFaults" else _NORMAL_GENERATOR) if exact else ()
+    generator = _GENERATORS[primitive] if exact else ()
     return [_function(_text(name, exact, kinds), opset) for name in (*generator, primitive)]
 
 

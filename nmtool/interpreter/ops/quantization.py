@@ -5,6 +5,13 @@ from torch import Tensor
 
 from nmtool.interpreter.registry import register_op
 from nmtool.interpreter.values import DTYPES
+from nmtool.ops import DOMAIN
+
+
+@register_op("Round", domain=DOMAIN)
+def round_straight_through(x: Tensor) -> Tensor:
+    """The nearest integers, halves to even; the gradient is that of x."""
+    return x + (torch.round(x) - x).detach()
 
 
 @register_op(
@@ -18,8 +25,7 @@ def quantize(
     """The nearest codes, as floating-point numbers: integers would carry no gradient."""
     dtype = zero_point.dtype if zero_point is not None else DTYPES[output_dtype or 2]
     limits = torch.iinfo(dtype)
-    exact = x / _along(scale, x, axis)
-    codes = exact + (torch.round(exact) - exact).detach()
+    codes = round_straight_through(x / _along(scale, x, axis))
     if zero_point is not None:
         codes = codes + _along(zero_point.to(x.dtype), x, axis)
     return torch.clamp(codes, limits.min, limits.max)
