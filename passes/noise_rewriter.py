@@ -204,7 +204,9 @@ class NoiseRewriter:
         elif noise is not None:
             assert size is not None
             self._put_in_front(candidate, array, lambda: self._primitives(candidate, array, noise, size.weights))
-        function = self._function((crossbar,), crossbar.name, lambda name: crossbar_function(name, crossbar, self._opset))
+        function = self._function(
+            (crossbar,), crossbar.name, lambda name: crossbar_function(name, crossbar, self._opset)
+        )
         names = [value.name or "" for value in function.inputs[op.required :]]
         given = [self._crossbar_input(candidate, name, clean) for name in names]
         output = f"{self._full_name(node.outputs[0])}::partial_sums"

@@ -27,8 +27,9 @@ def test_a_file_fits_in_a_head(path):
 
 # From the bottom up: a module may import what its own line holds and the lines above it.
 LAYERS = (
-    ("nmtool.errors", "nmtool.recipes"),
+    ("nmtool.errors", "nmtool.recipes", "nmtool.table"),
     ("nmtool.noise",),
+    ("nmtool.hardware",),
     ("nmtool.ops",),
     ("nmtool.provenance", "nmtool.soundness", "nmtool.model", "nmtool.library", "nmtool.atomic", "nmtool.plugins"),
     ("nmtool.payloads", "nmtool.reimport", "nmtool.clipping"),

@@ -69,11 +69,10 @@ def test_the_wires_of_cells_that_hold_their_conductance_exactly() -> None:
 @pytest.mark.parametrize("opset", [13, 18, 21])
 @pytest.mark.parametrize("slices", [False, True])
 @pytest.mark.parametrize(
-    ("channels", "op", "groups"), [(Channels(0), "Conv", 1), (Channels(1, 2), "ConvTranspose", 2), (Channels(), "Conv", 2)]
+    ("channels", "op", "groups"),
+    [(Channels(0), "Conv", 1), (Channels(1, 2), "ConvTranspose", 2), (Channels(), "Conv", 2)],
 )
-def test_cells_as_functions_equal_numpy(
-    channels: Channels, op: str, groups: int, slices: bool, opset: int
-) -> None:
+def test_cells_as_functions_equal_numpy(channels: Channels, op: str, groups: int, slices: bool, opset: int) -> None:
     cell = Cell((), scale="channel", slicing=Slicing(8, 3), compensation="channel")
     tile = Tile(rows=20, columns=2, bit_line=0.01, word_line=0.01)
     wires = Wires(tiling(op, 1, WEIGHTS.shape, {"group": groups}, tile), tile)

@@ -84,9 +84,7 @@ CASES = {
         {"transA": 1, "transB": 1, "alpha": 0.5, "beta": 2.0},
     ),
     "gemm-left": Case("Gemm", [normal(0, 4, 10), normal(1, 10, 3), normal(2, 4, 1)], {"alpha": 0.5}, operand=0),
-    "gemm-left-transposed": Case(
-        "Gemm", [normal(0, 10, 4), normal(1, 3, 10)], {"transA": 1, "transB": 1}, operand=0
-    ),
+    "gemm-left-transposed": Case("Gemm", [normal(0, 10, 4), normal(1, 3, 10)], {"transA": 1, "transB": 1}, operand=0),
     "conv": Case(
         "Conv",
         [normal(0, 2, 10, 7, 6), normal(1, 4, 10, 3, 3), normal(2, 4)],
