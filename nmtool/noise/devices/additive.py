@@ -12,8 +12,8 @@ from nmtool.noise.devices.disturbance import Disturbance
 class Additive(Disturbance):
     """w + N(0, std^2), independent for each device.
 
-    The noise of Joshi et al. 2020 (Nature Communications 11:2473), who find std = 0.038 for programmed phase-change
-    memory. In a pair both devices have it: the weight's deviation is sqrt(2) std.
+    The training noise of Joshi et al. 2020 (Nature Communications 11:2473); 0.038 is its strength in replications. In a
+    pair both devices have it: the weight's deviation is sqrt(2) std.
 
     Attributes:
         std: standard deviation, relative to the largest |w| of the array (of the channel, if the cell maps channels).

@@ -9,7 +9,7 @@ from nmtool.noise.devices.phase_change import PhaseChange, logarithmic
 
 @dataclass(frozen=True)
 class Pcm(PhaseChange):
-    """Doped Ge2Sb2Te5 mushroom cells, characterised on a million devices in 90 nm technology.
+    """Doped Ge2Sb2Te5 mushroom cells of 90 nm technology.
 
     In the equations of PhaseChange, with natural logarithms, g_max = 25 uS and t_read = 250 ns:
 
