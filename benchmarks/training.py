@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 import nmtool
+from nmtool.hardware import at_strength_one
 from nmtool.model import load
 from nmtool.training.student import Placement, Student
 

@@ -46,11 +46,10 @@ def plan(candidate: Candidate, layer: Layer, inference: Inference) -> Plan:
     operand = node.inputs[candidate.operand]
     assert operand is not None
     shape = inference.shape(operand)
-    if shape is None or not all(isinstance(size, int) for size in shape):
-        return Plan(
-            noise, remark="its converters and tiles are not modelled: its shape is unknown", digital=_exact(noise)
-        )
-    sizes = tuple(int(size) for size in shape)
+    sizes = tuple(size for size in shape or () if isinstance(size, int))
+    if shape is None or len(sizes) < len(shape):
+        remark = "its converters and tiles are not modelled: its shape is unknown"
+        return Plan(noise, remark=remark, digital=_exact(noise))
     cell = noise if isinstance(noise, Cell) else None
     slicing = None if cell is None or array.layout else cell.slicing
     remark = "slices are added in front of the converters" if cell and cell.slicing and array.layout else ""

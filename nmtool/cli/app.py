@@ -8,7 +8,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from nmtool import errors
-from nmtool.cli import bake, calibrate_bn, check, clip, distill, doctor, explain, inject, listing, run, strip, sweep
+from nmtool.cli import (
+    bake,
+    calibrate_bn,
+    check,
+    clip,
+    distill,
+    doctor,
+    explain,
+    inject,
+    listing,
+    run,
+    show,
+    strip,
+    sweep,
+)
 
 app = typer.Typer(
     name="nmtool",
@@ -37,6 +51,7 @@ _add("calibrate-bn", calibrate_bn.calibrate_bn, calibrate_bn.EXAMPLES)
 _add("distill", distill.distill, distill.EXAMPLES)
 _add("check", check.check, check.EXAMPLES)
 _add("explain", explain.explain, explain.EXAMPLES)
+_add("show", show.show, show.EXAMPLES)
 _add("list", listing.list_, listing.EXAMPLES)
 _add("doctor", doctor.doctor, doctor.EXAMPLES)
 

@@ -135,19 +135,31 @@ def load(recipe: "str | os.PathLike[str] | Recipe") -> Recipe:
     """
     if isinstance(recipe, Recipe):
         return recipe
+    try:
+        settings = tomllib.loads(text(recipe))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"cannot read recipe {recipe}: {error}") from error
+    try:
+        return Recipe().replace(**settings)
+    except UsageError as error:
+        raise UsageError(f"in recipe {recipe}: {error.message}", hint=error.hint) from error
+
+
+def text(recipe: str | os.PathLike[str]) -> str:
+    """The TOML of a recipe by name, or of a file.
+
+    Raises:
+        UsageError: there is neither, or the file cannot be read.
+    """
     if str(recipe) in shipped():
-        return Recipe().replace(**tomllib.loads((files(__name__) / f"{recipe}.toml").read_text()))
+        return (files(__name__) / f"{recipe}.toml").read_text()
     path = Path(recipe)
     if not path.is_file():
         raise UsageError(f"no recipe is named {str(recipe)!r}", hint=f"choose {', '.join(shipped())} or a TOML file")
     try:
-        settings = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read recipe {path}: {error}") from error
-    try:
-        return Recipe().replace(**settings)
-    except UsageError as error:
-        raise UsageError(f"in recipe {path}: {error.message}", hint=error.hint) from error
 
 
 def _as(kind: type, name: str, value: Any) -> Any:
