@@ -18,7 +18,7 @@ from nmtool.passes.graphs import graphs, label
 from nmtool.passes.inference import Inference
 from nmtool.passes.macs import count_macs
 from nmtool.passes.noise_inputs import NoiseInputs
-from nmtool.passes.noise_rewriter import NODE_PREFIX, NoiseRewriter, Ranges, Size
+from nmtool.passes.noise_rewriter import NODE_PREFIX, NoiseRewriter, Size
 from nmtool.passes.report import CoverageReport, NodeReport
 from nmtool.passes.selection import Selection
 from nmtool.passes.statistics import statistics
@@ -54,7 +54,6 @@ class InjectNoise(ir.passes.InPlacePass):
         per_channel: bool = False,
         dynamic: bool = False,
         fresh: bool = False,
-        ranges: Ranges | None = None,
     ) -> None:
         """Prepare the pass.
 
@@ -66,7 +65,6 @@ class InjectNoise(ir.passes.InPlacePass):
             dynamic: also make the right operand of products of activations noisy.
             fresh: draw the sample inside the model at every run: that of the run where cells draw at every run.
 
-            ranges: of converters, by node and input of its crossbar function, as `nmtool calibrate` finds them.
 
         Raises:
             UsageError: the seed is out of range, or per_channel is given for cells or hardware.
@@ -81,7 +79,6 @@ class InjectNoise(ir.passes.InPlacePass):
         self.per_channel = per_channel
         self.dynamic = dynamic
         self.fresh = fresh
-        self.ranges = ranges or {}
         self.report = CoverageReport()
         self.inputs: dict[str, str] = {}
         self.channels: dict[str, Channels] = {}
@@ -113,7 +110,7 @@ class InjectNoise(ir.passes.InPlacePass):
                 raise ModelError(f"the model's opset is {opset}: devices need {DEVICE_OPSET}", hint=_LIFT)
             fresh = (RUN if cells else TRIAL) if self.fresh else None
             inputs = NoiseInputs(model, fresh, self.hardware.time)
-            rewriter = NoiseRewriter(model, inputs, self.seed, opset, coverage.inference, self.ranges)
+            rewriter = NoiseRewriter(model, inputs, self.seed, opset, coverage.inference, self.hardware.ranges)
             for candidate, planned, size in chosen:
                 rewriter.rewrite(candidate, planned, size)
             rewriter.finish()

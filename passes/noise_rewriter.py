@@ -1,14 +1,15 @@
 """The rewriting half of InjectNoise: composites, primitives in front of operands, parameters and functions."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import cast
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from nmtool.errors import ModelError, UsageError
+from nmtool.hardware.hardware import Ranges
 from nmtool.noise.base import PARAMETER_NAMES, Channels, NoiseModel, Primitive, Stage, WeightStatistics
 from nmtool.noise.cell import Cell
 from nmtool.noise.stream import stream_of
@@ -38,10 +39,6 @@ NODE_PREFIX = "nmtool/"
 """Nodes that inject adds are named so."""
 FUNCTIONS_IR_VERSION = 8
 """The first IR version with model-local functions."""
-
-
-Ranges: TypeAlias = Mapping[str, Mapping[str, ArrayLike]]
-"""Calibrated ranges: by node and name of the crossbar function's input, in units of the signal."""
 
 
 @dataclass(frozen=True)

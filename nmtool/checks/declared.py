@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from nmtool.errors import ModelError, UsageError
 from nmtool.hardware import AnalogNoise, Hardware
-from nmtool.hardware.profile import recorded
+from nmtool.hardware.profile import RANGES, recorded
 from nmtool.model import load
 from nmtool.noise.base import NoiseModel
 from nmtool.noise.cell import Cell
@@ -17,7 +17,7 @@ from nmtool.passes.coverage import Coverage
 from nmtool.passes.graphs import Site, sites
 from nmtool.passes.inject_noise import InjectNoise, opset_of
 from nmtool.passes.noise_rewriter import NOISY_SUFFIX
-from nmtool.passes.noisy_nodes import is_added, is_primitive, noisy_sites, take_apart
+from nmtool.passes.noisy_nodes import is_added, is_cells, is_crossbar, is_primitive, noisy_sites, take_apart
 from nmtool.passes.report import NodeReport
 from nmtool.passes.selection import Selection
 from nmtool.passes.strip_noise import StripNoise
@@ -84,6 +84,17 @@ def noise_of(record: Provenance) -> AnalogNoise:
         raise ModelError(f"the noise of the model's record is unknown: {reason}", hint="inject it again") from error
 
 
+def has_fixed_effects(noise: AnalogNoise) -> bool:
+    """Whether the hardware changes the model even without noise: it rounds, drifts, or drops voltage."""
+    layers = noise.layers if isinstance(noise, Hardware) else ()
+    return isinstance(noise, Cell) or any(isinstance(layer.weights, Cell) or layer.periphery for layer in layers)
+
+
+def rounds_activations(noise: AnalogNoise) -> bool:
+    """Whether converters round activations: then a difference in the last bit may move a whole step."""
+    return isinstance(noise, Hardware) and any(layer.periphery is not None for layer in noise.layers)
+
+
 def _of_most(noise: AnalogNoise) -> NoiseModel | Cell | None:
     return noise.layer.weights if isinstance(noise, Hardware) else noise
 
@@ -104,6 +115,12 @@ def parameter_inputs(model: ir.Model, call: ir.Node) -> range:
     Raises:
         ModelError: the node is a composite that the model does not define.
     """
+    if is_cells(call):
+        return range(0)
+    if is_crossbar(call):
+        names = [value.name for value in model.functions[call.op_identifier()].inputs]
+        first = next((k for k, name in enumerate(names) if name in RANGES), 0)
+        return range(first, first + sum(name in RANGES for name in names))
     if is_primitive(call):
         return range(1, len(call.inputs) - 2)
     parts = take_apart(model, call)

@@ -1,6 +1,7 @@
 """The options of the commands that put noise into a model: which noise, and where."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from nmtool.cli.options import Option
@@ -40,6 +41,10 @@ class NoiseChoice:
         list[str] | None,
         Option("--set", metavar="KEY=VALUE", help="Change the hardware, as time=1h or weights.scale=array; repeatable"),
     ] = None
+    calibration: Annotated[
+        Path | None,
+        Option("--calibration", metavar="FILE", help="Ranges of the hardware's converters, of `nmtool calibrate`"),
+    ] = None
     noise: Annotated[
         str,
         Option(
@@ -68,8 +73,9 @@ class NoiseChoice:
         """
         if self.hardware is not None:
             return self._profile(self.hardware, eta)
-        if self.changes:
-            raise UsageError("--set changes hardware", hint="name it with --hardware")
+        if self.changes or self.calibration is not None:
+            given = "--set" if self.changes else "--calibration"
+            raise UsageError(f"{given} is for hardware", hint="name it with --hardware")
         from nmtool.hardware.profile import parsed
         from nmtool.noise import noise_model
 
@@ -94,7 +100,7 @@ class NoiseChoice:
             raise UsageError(f"{given[0]} does not go with --hardware", hint="--set changes the hardware")
         if eta not in (None, 1.0):
             raise UsageError(f"hardware has no strength: it is as it is, not eta {eta}", hint="see --set, and `sweep`")
-        return load(hardware, self.changes or ())
+        return load(hardware, self.changes or (), self.calibration)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from nmtool.hardware.periphery import Periphery
 from nmtool.noise.base import NoiseModel
 from nmtool.noise.cell import Cell
 
+Ranges: TypeAlias = Mapping[str, Mapping[str, Any]]
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -66,6 +68,8 @@ class Hardware:
         overrides: globs of node names, and the array of the nodes that match; the first that matches counts.
         digital: what is not on arrays.
         time: seconds since programming, the default of the input `noise_time`.
+        ranges: of calibrated converters, by node and then input of its crossbar function, in units of the signal:
+            numbers, or for each tile [groups, tiles, slices, outputs or 1].
         table: the profile it is made of, as TOML has it; empty where it is not from a profile.
         eta: always 1: the hardware as it is. `noise_scale` multiplies all its deviations.
     """
@@ -76,6 +80,7 @@ class Hardware:
     overrides: tuple[tuple[str, Layer], ...] = ()
     digital: Digital = Digital()
     time: float = 0.0
+    ranges: Ranges = field(default_factory=dict, hash=False)
     table: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property

@@ -8,8 +8,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nmtool.errors import UsageError
-from nmtool.hardware.hardware import Digital, Hardware, Layer
+from nmtool.hardware.hardware import Digital, Hardware, Layer, Ranges
 from nmtool.hardware.periphery import Periphery
 from nmtool.hardware.units import seconds
 from nmtool.noise import noise_model
@@ -17,7 +19,10 @@ from nmtool.noise.base import NoiseModel
 from nmtool.noise.cell import Cell
 from nmtool.table import build, require_known
 
-_KEYS = ("description", "sources", "time", "weights", "periphery", "digital", "layers")
+_KEYS = ("description", "sources", "time", "weights", "periphery", "digital", "layers", "ranges")
+RANGES = ("input_range", "output_range")
+"""The ranges that a node may have: of its input converter, and of the converters of its partial sums."""
+
 _PROFILES = files("nmtool.hardware") / "profiles"
 
 
@@ -45,16 +50,21 @@ def text(profile: str | os.PathLike[str]) -> str:
         raise UsageError(f"cannot read hardware {path}: {error}") from error
 
 
-def load(profile: "str | os.PathLike[str] | Mapping[str, Any] | Hardware", changes: Iterable[str] = ()) -> Hardware:
+def load(
+    profile: "str | os.PathLike[str] | Mapping[str, Any] | Hardware",
+    changes: Iterable[str] = (),
+    calibration: str | os.PathLike[str] | None = None,
+) -> Hardware:
     """Hardware by the name of a shipped profile, from a TOML file, or from the table that such a file holds.
 
     Args:
         profile: name, path, table, or hardware, which is taken as it is.
         changes: values to set, as "weights.compensation=array" or "time=1d": the path of a key in the table, and the
             value as TOML has it; quotes may be left out.
+        calibration: file with the ranges of converters, of `nmtool calibrate`.
 
     Raises:
-        UsageError: there is no such profile, or a key or a value in it is wrong.
+        UsageError: there is no such profile or file, or a key or a value in it is wrong.
     """
     if isinstance(profile, Hardware):
         profile = profile.table
@@ -69,9 +79,18 @@ def load(profile: "str | os.PathLike[str] | Mapping[str, Any] | Hardware", chang
     try:
         for change in changes:
             _set(table, change)
+        if calibration is not None:
+            table["ranges"] = _read(Path(calibration)).get("ranges", {})
         return _hardware(table)
     except UsageError as error:
         raise UsageError(f"in {name}: {error.message}", error.hint) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read calibration {path}: {error}", hint="`nmtool calibrate` writes one") from error
 
 
 def recorded(record: Mapping[str, Any]) -> NoiseModel | Cell | Hardware:
@@ -105,6 +124,7 @@ def _hardware(table: dict[str, Any]) -> Hardware:
         tuple(overrides),
         Digital(**{**vars(build(Digital, counts, "digital")), **lists}),
         seconds(table.get("time", 0.0)),
+        _ranges(table.get("ranges", {})),
         table,
     )
 
@@ -127,6 +147,19 @@ def _weights(table: Any, where: str) -> NoiseModel | Cell | None:
         return noise_model(table.get("model", Cell.name), rest)
     except UsageError as error:
         raise UsageError(f"{where}: {error.message}", error.hint) from error
+
+
+def _ranges(table: Any) -> Ranges:
+    """Ranges as `nmtool calibrate` finds them."""
+    if not isinstance(table, Mapping) or not all(isinstance(each, Mapping) for each in table.values()):
+        raise UsageError("ranges must be a table for each node", hint="they are what `nmtool calibrate` writes")
+    for node, each in table.items():
+        require_known(each, RANGES, f"ranges of {node}")
+        for name, value in each.items():
+            numbers = np.asarray(value, object).reshape(-1).tolist()
+            if not numbers or not all(type(x) in (int, float) and 0 < x < float("inf") for x in numbers):
+                raise UsageError(f"{name} of {node} must be finite numbers > 0")
+    return table
 
 
 def _set(table: dict[str, Any], change: str) -> None:

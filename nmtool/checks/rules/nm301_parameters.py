@@ -23,6 +23,7 @@ from nmtool.checks.declared import calls, parameter_inputs
 from nmtool.checks.finding import NO_NOISE, Finding, error, note
 from nmtool.checks.subject import Subject
 from nmtool.errors import ModelError
+from nmtool.ops import DOMAIN
 from nmtool.passes.constants import ConstantFinder
 from nmtool.passes.graphs import label
 from nmtool.passes.inject_noise import opset_of
@@ -60,9 +61,21 @@ def check(subject: Subject) -> Iterator[Finding]:
             compared += 1
             expected = target.tensor(_given(model, index)).numpy()
             yield from _compare(finder, node, index, np.asarray(expected, np.float64), name)
+    yield from _functions(noisy, declared.model)
     arrays = len({declared.name(site.node) for site in want.values()})
     noise = ", ".join(f"{key} {value}" for key, value in record.noise.items())
     yield note(f"{compared} parameters of {arrays} arrays are compared with the declared noise: {noise}")
+
+
+def _functions(have: ir.Model, want: ir.Model) -> Iterator[Finding]:
+    """The functions of cells and crossbars, in which the parameters of hardware are."""
+    stored = {key: function for key, function in have.functions.items() if key[0] == DOMAIN}
+    for key, function in want.functions.items():
+        if key[0] != DOMAIN or key not in stored:
+            continue
+        if ir.to_proto(stored[key]) != ir.to_proto(function):
+            message = f"function {function.name!r} is not what the declared noise makes it"
+            yield error(message, _FIX, function=function.name)
 
 
 def _compare(

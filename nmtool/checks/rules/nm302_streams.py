@@ -25,6 +25,7 @@ import onnx_ir as ir
 from nmtool.checks.declared import Declared, calls, place
 from nmtool.checks.finding import NO_NOISE, Finding, error, note
 from nmtool.checks.subject import Subject
+from nmtool.noise.base import PARAMETER_NAMES
 from nmtool.ops import DOMAIN
 from nmtool.passes.constants import ConstantFinder
 from nmtool.passes.graphs import label, sites
@@ -78,7 +79,7 @@ def _primitives(model: ir.Model, node: ir.Node) -> list[ir.Node]:
     if is_primitive(node):
         return [node]
     function = model.functions.get((DOMAIN, node.op_type, ""))
-    return [] if function is None else [each for each in function if each.domain == DOMAIN]
+    return [] if function is None else [each for each in function if each.op_type in PARAMETER_NAMES]
 
 
 def _draws(model: ir.Model, node: ir.Node) -> list[int]:
