@@ -43,6 +43,7 @@ class InjectNoise(ir.passes.InPlacePass):
         inputs: names of the values that are the run-time inputs (TRIAL, SCALE, …); empty where nothing was changed.
         channels: where the output channels of each array are, by its name.
         noises: what each array's noise is, by its name.
+        has_hardware: there are cells or crossbars, which change the model even without noise.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class InjectNoise(ir.passes.InPlacePass):
         self.fresh = fresh
         self.report = CoverageReport()
         self.inputs: dict[str, str] = {}
+        self.has_hardware = False
         self.channels: dict[str, Channels] = {}
         self.noises: dict[str, NoiseModel | Cell] = {}
         self._sizes: dict[ir.Value, Size] = {}
@@ -106,6 +108,7 @@ class InjectNoise(ir.passes.InPlacePass):
         self.report.other_weights, self.report.other_ops = coverage.other_weights(arrays)
         if chosen:
             cells = any(isinstance(planned.noise, Cell) or planned.crossbar for _, planned, _ in chosen)
+            self.has_hardware = cells
             if cells and opset < DEVICE_OPSET:
                 raise ModelError(f"the model's opset is {opset}: devices need {DEVICE_OPSET}", hint=_LIFT)
             fresh = (RUN if cells else TRIAL) if self.fresh else None

@@ -14,8 +14,10 @@ from torch import Tensor
 from nmtool import backends
 from nmtool.difference import allowed_difference, difference, is_floating
 from nmtool.errors import CheckError, NmtoolError
-from nmtool.model import ModelSource
-from nmtool.training.arrays import state, to_numpy, to_tensors
+from nmtool.interpreter.convert import NAMES, convert
+from nmtool.interpreter.precision import widen
+from nmtool.model import ModelSource, load
+from nmtool.training.arrays import set_state, state, to_numpy, to_tensors
 from nmtool.training.divergence import first_divergence
 from nmtool.training.feeds import paired
 from nmtool.training.student import Student
@@ -32,7 +34,8 @@ def gate(
 ) -> Callable[[Path], None]:
     """The `verify` of a re-import: `check_parity` of the student as it is now, without noise, on a CPU.
 
-    A GPU would round products to fewer bits than the check allows.
+    A GPU would round products to fewer bits than the check allows. On hardware that changes the model even without noise
+    (steps, drift), it is the clean model with the student's weights.
 
     Args:
         student: the student, which is not changed.
@@ -43,10 +46,23 @@ def gate(
     checked = copy.deepcopy(student).cpu().eval()
     weights = {name: to_numpy(tensor) for name, tensor in state(checked.graph, checked.names).items()}
 
-    def clean(*inputs: Tensor) -> tuple[Tensor, ...]:
+    def without_noise(*inputs: Tensor) -> tuple[Tensor, ...]:
         return checked(*inputs, torch.tensor(0), torch.tensor(0.0))
 
+    clean = without_noise if student.is_clean_without_noise else _clean(source, weights)
     return partial(check_parity, clean, feeds=feeds, source=source, weights=weights, tolerance=tolerance)
+
+
+def _clean(source: ModelSource, weights: Mapping[str, NDArray[Any]]) -> Module:
+    """The clean model with other weights."""
+    module = convert(widen(load(source))).eval()
+    set_state(module, module.meta[NAMES], weights)
+
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        outputs = module(*inputs)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    return run
 
 
 def check_parity(

@@ -45,6 +45,7 @@ class Student(nn.Module):
         report: what is noisy and what is not, as `inject` says it.
         names: path in `graph` of every parameter and buffer, by its ONNX name.
         channels: where the output channels of each noisy array are, by its ONNX name.
+        is_clean_without_noise: at scale 0 it computes what the clean model does; hardware has effects that are no noise.
         time: seconds since programming, of shape ().
     """
 
@@ -77,6 +78,7 @@ class Student(nn.Module):
         inject(model)
         if not inject.inputs:
             raise ModelError("nothing to train under noise: no node has analog weights", hint="see `nmtool list ops`")
+        self.is_clean_without_noise = not inject.has_hardware
         self._kinds = tuple(inject.inputs)
         self._oldest = inject.hardware.time
         self.time: Tensor

@@ -72,6 +72,11 @@ class NoisyRunner:
         return TRIAL in self._noise_inputs
 
     @property
+    def varies(self) -> bool:
+        """Whether the caller chooses a sample of the noise: of the chip or of the run."""
+        return self.takes_trial or RUN in self._noise_inputs
+
+    @property
     def takes_time(self) -> bool:
         """Whether the caller chooses the time since programming."""
         return TIME in self._noise_inputs

@@ -67,7 +67,7 @@ class Evaluator:
         self._data = load_data(measurement.data, self._noisy.ports, measurement.data_options)
         self.runtime = self._noisy.runner.description
         self.library = self._noisy.runner.library
-        if not self._noisy.takes_trial:
+        if not self._noisy.varies:
             raise UsageError(f"nothing to sweep in {model.label}: no noise depends on a trial")
         if self._metric.needs_labels and self._data.labels is None:
             raise UsageError(
