@@ -1,8 +1,7 @@
 """The rewriting half of InjectNoise: composites, primitives in front of operands, parameters and functions."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import onnx_ir as ir
@@ -10,27 +9,21 @@ from numpy.typing import NDArray
 
 from nmtool.errors import ModelError, UsageError
 from nmtool.hardware.hardware import Ranges
-from nmtool.noise.base import PARAMETER_NAMES, Channels, NoiseModel, Primitive, Stage, WeightStatistics
+from nmtool.noise.base import PARAMETER_NAMES, Channels, NoiseModel, WeightStatistics
 from nmtool.noise.cell import Cell
 from nmtool.noise.stream import stream_of
-from nmtool.noise.wires import Wires
 from nmtool.ops import DOMAIN, RUN, SCALE, TRIAL, VERSION
 from nmtool.ops.analog import ANALOG_OPS
-from nmtool.ops.chip import KINDS_OF_FAULT, cell_function
 from nmtool.ops.composites import (
-    composite_function,
-    composite_name,
-    dynamic_matmul,
     parameter_names,
 )
-from nmtool.ops.converters import CONVERTERS
-from nmtool.ops.crossbar import CLEAN, INPUT_RANGE, OUTPUT_RANGE, Crossbar, crossbar_function
-from nmtool.ops.primitives import primitive_functions
+from nmtool.ops.crossbar import CLEAN, INPUT_RANGE, OUTPUT_RANGE, Crossbar
 from nmtool.passes.constants import FLOATS, ConstantArray
 from nmtool.passes.coverage import Candidate
 from nmtool.passes.crossbars import Plan
 from nmtool.passes.graphs import FullNames, graph_of, label, replace_node, value_names
 from nmtool.passes.inference import Inference
+from nmtool.passes.noise_functions import NoiseFunctions
 from nmtool.passes.noise_inputs import NoiseInputs, free_name
 
 NOISY_SUFFIX = "::noisy"
@@ -68,14 +61,13 @@ class NoiseRewriter:
         self._ranges = ranges
         self._model = model
         self._inputs = inputs
-        self._kinds_of_fault = KINDS_OF_FAULT
         self._seed = seed
         self._opset = opset
         self._inference = inference
         self._source_names = value_names(model)
         self._taken = set(self._source_names)
         self._full_name = FullNames(model)
-        self._functions: dict[tuple[object, ...], ir.Function] = {}
+        self._functions = NoiseFunctions(opset)
         self._noisy: dict[ir.Value, ir.Value] = {}
         self._parameters: dict[object, list[ir.Value]] = {}
         self._heads: dict[int, tuple[ir.Graph, list[ir.Node]]] = {}
@@ -89,19 +81,18 @@ class NoiseRewriter:
         if noise is None:
             return
         if not isinstance(noise, Cell):
-            faults = [stage.parameters[0].value for stage in noise.stages() if stage.primitive == "StuckFaults"]
-            self._kinds_of_fault = np.size(faults[0]) if faults else self._kinds_of_fault
+            self._functions.expect(noise.stages())
         if isinstance(noise, Cell):
             assert array is not None
             assert size is not None
             self._put_in_front(candidate, array, lambda: self._cell_node(candidate, array, noise, planned, size))
         elif array is None:
-            function = self._dynamic_function(noise)
+            function = self._functions.dynamic(noise.stages()[0])
             self._replace(candidate, function, self._dynamic_parameters(candidate, noise))
         elif self._fits_composite(candidate, array):
             assert size is not None
             parameters = self._array_parameters(candidate, array, noise, size.weights)
-            self._replace(candidate, self._composite(node, candidate.operand, noise.stages()), parameters)
+            self._replace(candidate, self._functions.composite(node, candidate.operand, noise.stages()), parameters)
         else:
             assert size is not None
             self._put_in_front(candidate, array, lambda: self._primitives(candidate, array, noise, size.weights))
@@ -115,8 +106,7 @@ class NoiseRewriter:
             else:
                 graph.insert_before(first, nodes)
         self._inputs.finish()
-        # Callees first: onnx's reference evaluator resolves functions in the order of the file.
-        functions = [*self._primitive_functions(), *self._functions.values(), *self._model.functions.values()]
+        functions = self._functions.before(self._model)
         self._model.functions.clear()
         self._model.functions.update({function.identifier(): function for function in functions})
         self._model.ir_version = max(self._model.ir_version, FUNCTIONS_IR_VERSION)
@@ -201,9 +191,7 @@ class NoiseRewriter:
         elif noise is not None:
             assert size is not None
             self._put_in_front(candidate, array, lambda: self._primitives(candidate, array, noise, size.weights))
-        function = self._function(
-            (crossbar,), crossbar.name, lambda name: crossbar_function(name, crossbar, self._opset)
-        )
+        function = self._functions.crossbar(crossbar)
         names = [value.name or "" for value in function.inputs[op.required :]]
         given = [self._crossbar_input(candidate, name, clean) for name in names]
         output = f"{self._full_name(node.outputs[0])}::partial_sums"
@@ -246,7 +234,7 @@ class NoiseRewriter:
     ) -> list[ir.Node]:
         """The node that holds the array in cells."""
         slices = planned.crossbar is not None and planned.crossbar.slicing is not None
-        function = self._cell_function(cell, len(array.tensor.shape), size.channels, planned.wires, slices)
+        function = self._functions.cells(cell, len(array.tensor.shape), size.channels, planned.wires, slices)
         inputs = [self._inputs.value(candidate.site.function, value.name or "") for value in function.inputs[1:]]
         stem = f"{array.value.name}{NOISY_SUFFIX}"
         node = ir.Node(
@@ -353,53 +341,3 @@ class NoiseRewriter:
         """The floating-point type that the model computes in: for activations that inference cannot type."""
         dtypes = [value.dtype for value in self._model.graph.inputs]
         return next((dtype for dtype in dtypes if dtype in FLOATS), ir.DataType.FLOAT)
-
-    def _composite(self, node: ir.Node, operand: int, stages: Sequence[Stage]) -> ir.Function:
-        """The composite for the node, one per operator, operand, noise and set of given attributes."""
-        attributes = tuple((attribute.name, attribute.type) for attribute in node.attributes.values())
-        primitives = tuple(stage.primitive for stage in stages)
-        return self._function(
-            (node.op_type, operand, primitives, tuple(sorted(attributes))),
-            composite_name(node.op_type, operand, stages),
-            lambda name: composite_function(
-                name, node.op_type, operand, stages, list(node.attributes.values()), self._opset
-            ),
-        )
-
-    def _dynamic_function(self, noise: NoiseModel) -> ir.Function:
-        stage = noise.stages()[0]
-        return self._functions.setdefault(("dynamic", stage), dynamic_matmul(stage, self._opset))
-
-    def _cell_function(
-        self, cell: Cell, rank: int, channels: Channels, wires: Wires | None, slices: bool
-    ) -> ir.Function:
-        name = "".join(device.name.title().replace("-", "") for device in cell.devices) + "Cell"
-        return self._function(
-            (cell, rank, channels, wires, slices),
-            name,
-            lambda name: cell_function(name, cell, self._opset, rank, channels, wires=wires, slices=slices),
-        )
-
-    def _function(self, key: tuple[object, ...], wanted: str, make: Callable[[str], ir.Function]) -> ir.Function:
-        """The function for the key, made with a name of its own at its first use."""
-        if key not in self._functions:
-            self._functions[key] = make(free_name(wanted, {function.name for function in self._functions.values()}))
-        return self._functions[key]
-
-    def _primitive_functions(self) -> Iterator[ir.Function]:
-        """The functions of the primitives that this rewriting calls."""
-        own = {function.name for function in self._functions.values()}
-        called = {
-            node.op_type
-            for owner in (
-                self._model.graph,
-                *(each.graph for each in (*self._model.functions.values(), *self._functions.values())),
-            )
-            for node in owner.all_nodes()
-            if node.domain == DOMAIN and node.op_type not in own
-        }
-        for name in sorted(called):
-            if name in CONVERTERS:
-                yield CONVERTERS[name](self._opset)
-            else:
-                yield from primitive_functions(cast(Primitive, name), self._opset, self._kinds_of_fault)

@@ -230,7 +230,7 @@ BAD_OPTIONS = {
     "unknown noise": ({"noise": "gausian"}, "no noise model is called 'gausian'"),
     "parameter of another noise": (
         {"noise": "lognormal", "relative_to": "max"},
-        "`lognormal` has no parameter relative_to",
+        "`lognormal` has no parameter 'relative_to'",
     ),
     "unknown unit": ({"relative_to": "median"}, "'median'"),
     "unknown drawn": ({"drawn": "sometimes"}, "'sometimes'"),

@@ -133,7 +133,7 @@ def test_completion_offers_commands_choices_names_and_files(tmp_path):
     (tmp_path / "data.npz").touch()
     assert complete("nmtool in", 1) == ["inject"]
     assert complete("nmtool inject --drawn ", 3) == ["run", "chip"]
-    assert complete("nmtool inject --noise l", 3) == ["lognormal"]
+    assert complete("nmtool inject --noise l", 3) == ["lognormal", "levels", "lognormal-spread"]
     assert complete("nmtool run --data da", 3) == ["data.npz"]
 
 

@@ -63,7 +63,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             yield from _compare(finder, node, index, np.asarray(expected, np.float64), name)
     yield from _functions(noisy, declared.model)
     arrays = len({declared.name(site.node) for site in want.values()})
-    noise = ", ".join(f"{key} {value}" for key, value in record.noise.items())
+    noise = ", ".join(f"{key} {value}" for key, value in record.noise.items() if not isinstance(value, dict | list))
     yield note(f"{compared} parameters of {arrays} arrays are compared with the declared noise: {noise}")
 
 
