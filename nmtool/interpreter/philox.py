@@ -1,7 +1,6 @@
 """The random numbers of docs/noise-spec.md in torch, on any device."""
 
 import ctypes
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -110,8 +109,7 @@ def _open_library() -> tuple[ctypes.CDLL, bytes] | None:
 _LIBRARY = _open_library()
 
 
-@torch.compiler.assume_constant_result  # type: ignore[misc]
-@functools.cache
+@torch.compiler.assume_constant_result  # a call into C, which cannot be traced
 def _library_has_gpu_kernels() -> bool:
     """Whether the library was built with CUDA, and its kernels run on the GPU of this machine."""
     assert _LIBRARY is not None

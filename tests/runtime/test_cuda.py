@@ -1,13 +1,18 @@
 """The GPU kernels without a GPU: their code compiled for the host, and what the library does where no GPU is.
 
-On a machine with a GPU, benchmarks/cuda.py compares the real kernels with the same numbers.
+On a machine with a GPU, benchmarks/gpu.py compares the real kernels with the same numbers.
 """
 
 import ctypes
+import json
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -99,10 +104,42 @@ def test_operators_pass_the_tests_of_the_cpu(emulated):
     assert result.returncode == 0, result.stdout
 
 
+@needs_cmake
+@pytest.mark.parametrize("kind", ["uniforms", "normals"])
+def test_torch_draws_through_it(emulated, library, monkeypatch, kind):
+    torch = pytest.importorskip("torch")
+    from nmtool.interpreter import philox
+
+    monkeypatch.setattr(philox, "_LIBRARY", (ctypes.CDLL(str(emulated)), b"portable"))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=0))
+    trial = torch.tensor(EXTREMES.trial)
+    drawn = philox._drawn_on_gpu(kind, trial, EXTREMES.seed, EXTREMES.stream, EXTREMES.draw, 1000)
+    np.testing.assert_array_equal(drawn.numpy(), getattr(library, kind)(EXTREMES, 0, 1000, "portable"))
+
+
 def test_without_a_usable_gpu_drawing_on_one_is_an_error():
     gpu = Gpu(library_path())
     if gpu.error is None:
-        pytest.skip("this machine has a GPU: benchmarks/cuda.py tests it")
+        pytest.skip("this machine has a GPU: benchmarks/gpu.py tests it")
     expected = "CUDA" if gpu.architectures else "nmtool was built without CUDA"
     with pytest.raises(RuntimeError, match=expected):
         gpu.draw("normals", EXTREMES, 0, 64)
+
+
+@needs_cmake
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="needs nvcc, the CUDA compiler")
+def test_arithmetic_on_a_gpu_is_that_of_a_cpu(tmp_path):
+    # With the project's own flags: + - * sqrt, each rounded to nearest, nothing fused, approximate or flushed to zero.
+    options = ("-DNMTOOL_CUDA=ON", "-DCMAKE_CUDA_ARCHITECTURES=75-virtual", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON")
+    cmake("-S", ROOT / "runtime", "-B", tmp_path, *options)
+    commands = json.loads((tmp_path / "compile_commands.json").read_text())
+    (command,) = (each["command"] for each in commands if each["file"].endswith(".cu"))
+    compiler, *flags = shlex.split(command)
+    ptx = tmp_path / "kernels.ptx"
+    flags[flags.index("-o") + 1], flags[flags.index("-c")] = str(ptx), "--ptx"
+    flags = [flag for flag in flags if not flag.startswith("--generate-code")] + ["--gpu-architecture=compute_75"]
+    subprocess.run([compiler, *flags], cwd=tmp_path, check=True, capture_output=True)
+    pattern = r"^\s+((?:add|sub|mul|mad|fma|div|rcp|sqrt|rsqrt|ex2|lg2|sin|cos)\S*\.f(?:16|32|64))\s"
+    operations = set(re.findall(pattern, ptx.read_text(), re.MULTILINE))
+    rounded = {f"{name}.rn.{kind}" for name in ("add", "sub", "mul", "sqrt") for kind in ("f32", "f64")}
+    assert {"add.rn.f32", "sub.rn.f32", "mul.rn.f32", "sqrt.rn.f32"} <= operations <= rounded

@@ -7,16 +7,14 @@
 namespace nmtool::cuda {
 namespace {
 
-#if defined(__CUDACC__)
-
 constexpr int kThreads = 256;  // of a block
+
+#if defined(__CUDACC__)
 
 template <class Numbers, class Use>
 __global__ void __launch_bounds__(kThreads)
     Kernel(const Draws draws, uint64_t start, uint64_t end, const Use use, typename Use::Out* out) {
-  const uint64_t block = start / kGroup * kRun + uint64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (block / kRun * kGroup + block % kRun < end)
-    Thread<Numbers>(draws, block, start, end, use, out);
+  Thread<Numbers>(draws, uint64_t{blockIdx.x} * kThreads + threadIdx.x, start, end, use, out);
 }
 
 Error Message(cudaError_t error) {
@@ -48,35 +46,36 @@ class DeviceOf {
 };
 
 template <class Numbers, class Use>
-Error Run(const Drawn& drawn, uint64_t start, uint64_t count, const Use& use,
-          typename Use::Out* out) {
-  if (count == 0) return nullptr;
+Error Launch(uint64_t blocks, void* stream, const Draws& draws, uint64_t start, uint64_t end,
+             const Use& use, typename Use::Out* out) {
   const DeviceOf device(out);
   if (device.error() != cudaSuccess) return Message(device.error());
-  const uint64_t groups = (start + count + kGroup - 1) / kGroup - start / kGroup;
-  const uint64_t blocks = (groups * kRun + kThreads - 1) / kThreads;
   Kernel<Numbers>
-      <<<static_cast<unsigned>(blocks), kThreads, 0, static_cast<cudaStream_t>(drawn.stream)>>>(
-          Draws(drawn), start, start + count, use, out);
+      <<<static_cast<unsigned>(blocks), kThreads, 0, static_cast<cudaStream_t>(stream)>>>(
+          draws, start, end, use, out);
   return Message(cudaGetLastError());
 }
 
 #else
 
 template <class Numbers, class Use>
-Error Run(const Drawn& drawn, uint64_t start, uint64_t count, const Use& use,
-          typename Use::Out* out) {
-  const Draws draws(drawn);
-  const uint64_t end = start + count;
-  for (uint64_t block = start / kGroup * kRun; block / kRun * kGroup < end; ++block) {
-    if (block / kRun * kGroup + block % kRun < end) {
-      Thread<Numbers>(draws, block, start, end, use, out);
-    }
+Error Launch(uint64_t blocks, void*, const Draws& draws, uint64_t start, uint64_t end,
+             const Use& use, typename Use::Out* out) {
+  for (uint64_t thread = 0; thread < blocks * kThreads; ++thread) {
+    Thread<Numbers>(draws, thread, start, end, use, out);
   }
   return nullptr;
 }
 
 #endif
+
+template <class Numbers, class Use>
+Error Run(const Drawn& drawn, uint64_t start, uint64_t count, const Use& use,
+          typename Use::Out* out) {
+  if (count == 0) return nullptr;
+  const uint64_t end = start + count, blocks = (Counters(start, end) + kThreads - 1) / kThreads;
+  return Launch<Numbers>(blocks, drawn.stream, Draws(drawn), start, end, use, out);
+}
 
 // Calls run(T()) for the element type T.
 template <class Function>
@@ -94,6 +93,20 @@ Error WithType(abi::ElementType type, Function run) {
 }
 
 }  // namespace
+
+Error NotInAGraph(void* stream) {
+#if defined(__CUDACC__)
+  cudaStreamCaptureStatus status;
+  const cudaError_t error = cudaStreamIsCapturing(static_cast<cudaStream_t>(stream), &status);
+  if (error != cudaSuccess) return Message(error);
+  if (status != cudaStreamCaptureStatusNone) {
+    return "a CUDA graph would keep the trial and the scale of the run that it is made of";
+  }
+#else
+  static_cast<void>(stream);
+#endif
+  return nullptr;
+}
 
 Error Usable() {
 #if defined(__CUDACC__)

@@ -55,6 +55,10 @@ Error LognormalNoise(const Drawn& drawn, const Array& array, const Parameter& me
 Error StuckFaults(const Drawn& drawn, const Array& array, const float* probabilities,
                   const float* values, uint64_t faults, float scale);
 
+// Null unless the stream records a CUDA graph: a replay would repeat what the host gave, the trial
+// above all.
+Error NotInAGraph(void* stream);
+
 Error Copy(const void* from, size_t bytes, void* to, void* stream);
 
 }  // namespace nmtool::cuda

@@ -16,7 +16,9 @@ Array ArrayOf(const Elements& elements) {
 }
 
 Drawn DrawnOn(const Node& node, const Context& context, size_t trial_index) {
-  return {SourceOf(node, context, trial_index), nullptr, context.ComputeStream()};
+  void* const stream = context.ComputeStream();
+  Check(NotInAGraph(stream));
+  return {SourceOf(node, context, trial_index), nullptr, stream};
 }
 
 void CopyUnchanged(const Elements& elements) {

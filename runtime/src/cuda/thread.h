@@ -143,17 +143,25 @@ struct Stuck {
   }
 };
 
-// Writes elements start <= e < end of one counter to out[e - start]; there is at least one element.
-// All are computed before one is written, because out may be x, and then a read could not overtake
-// a write.
+// How many counters the elements start <= e < end belong to, in whole groups.
+inline uint64_t Counters(uint64_t start, uint64_t end) {
+  return ((end + kGroup - 1) / kGroup - start / kGroup) * kRun;
+}
+
+// Thread number `thread` of at least Counters(start, end): writes those elements of its counter
+// that are in the range to out[e - start]. All are computed before one is written, because out may
+// be x, and then a read could not overtake a write; those past the end are computed as the last
+// one.
 template <class Numbers, class Use>
-NMTOOL_INLINE void Thread(const Draws& draws, uint64_t block, uint64_t start, uint64_t end,
+NMTOOL_INLINE void Thread(const Draws& draws, uint64_t thread, uint64_t start, uint64_t end,
                           const Use& use, typename Use::Out* out) {
+  const uint64_t block = start / kGroup * kRun + thread;
+  const uint64_t first = block / kRun * kGroup + block % kRun;
+  if (first >= end) return;
   U64 words[1][kWords];
   draws.Words(block, words);
   typename Numbers::Number numbers[kWords];
   Numbers::Transform(words[0], numbers);
-  const uint64_t first = block / kRun * kGroup + block % kRun;
   typename Use::Out results[kWords];
   NMTOOL_UNROLL(4)
   for (uint64_t j = 0; j < kWords; ++j) {
