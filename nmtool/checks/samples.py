@@ -14,6 +14,8 @@ from nmtool.verbs.noisy import NoisyRunner
 
 _COORDINATES = 4096  # elements of the outputs that are looked at, evenly spread over all
 _VISIBLE = 1e-6  # relative to the largest output: several roundings of float32
+_WIDE = 10  # the middle half of an element's values spreads over as many roundings: their shifts do not show
+_DISAGREEMENTS = 4  # what runtimes differ by without noise, so many times, is no effect of noise either
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,11 @@ class Effect:
 
     Attributes:
         values: trials by elements of the outputs.
-        size: of the outputs without noise, largest by element.
+        clean: the elements without noise.
     """
 
     values: Float64
-    size: Float64
+    clean: Float64
 
 
 def effect(
@@ -71,7 +73,7 @@ def effect(
             )
         progress(row + 1)
     with np.errstate(invalid="ignore"):
-        return Effect(values - clean[columns], np.abs(clean[columns]))
+        return Effect(values - clean[columns], clean[columns])
 
 
 def visible(sides: Sequence[Effect]) -> Array:
@@ -86,14 +88,27 @@ def visible(sides: Sequence[Effect]) -> Array:
 def comparable(sides: Sequence[Effect]) -> list[Float64]:
     """The values of the visible elements, without what is rounding.
 
-    Where a runtime has 0 and another 1e-39, as behind saturated gates, they have the same value.
+    Where a runtime has 0 and another 1e-39, as behind saturated gates, they have the same value. Where there are any,
+    only elements that vary in most trials are taken: behind a score that noise takes to 0 nearly always, the subtracted
+    output without noise is nearly all there is, and runtimes round it differently.
     """
     chosen, step = visible(sides), _rounding(sides)
+    values = np.concatenate([side.values for side in sides])
+    low, high = np.percentile(np.where(chosen, values, 0.0), (25, 75), axis=0)
+    wide = chosen & (high - low > _WIDE * step)
+    chosen = wide if wide.any() else chosen
     return [np.round(side.values[:, chosen] / step) * step if step else side.values[:, chosen] for side in sides]
 
 
 def _rounding(sides: Sequence[Effect]) -> float:
-    return _VISIBLE * max(float(side.size[np.isfinite(side.size)].max(initial=0.0)) for side in sides)
+    """Differences that are no effect of the noise.
+
+    In a deep network they are far larger than a rounding: what two runtimes differ by without noise tells by how much.
+    """
+    clean = np.stack([side.clean for side in sides])
+    clean = clean[:, np.isfinite(clean).all(axis=0)]
+    disagreement = np.ptp(clean, axis=0).max(initial=0.0)
+    return max(_VISIBLE * float(np.abs(clean).max(initial=0.0)), _DISAGREEMENTS * float(disagreement))
 
 
 def _flat(runner: NoisyRunner, outputs: Sequence[str], feeds: Mapping[str, Array], trial: int, scale: float) -> Float64:
