@@ -57,6 +57,26 @@ NMTOOL_EXPORT int nmtool_uniforms(float* out, uint64_t start, uint64_t count, in
 NMTOOL_EXPORT int nmtool_normals(float* out, uint64_t start, uint64_t count, int64_t seed,
                                  int64_t stream, int64_t trial, int32_t draw, const char* level);
 
+/* The GPU code in the library, such as "75-virtual,80-real,90-real" (CMake's CUDA_ARCHITECTURES);
+ * empty where it was built without CUDA, and then no GPU kernels are registered either. */
+NMTOOL_EXPORT const char* nmtool_cuda_architectures(void);
+
+/* Null if the current GPU can run them, or why not. */
+NMTOOL_EXPORT const char* nmtool_cuda_error(void);
+
+/* The same on a GPU, equal bit for bit: `out` and the one number at `trial` are in the memory of a
+ * GPU, and the work is put on `cuda_stream` (a cudaStream_t; null is the default stream). Each
+ * returns null, or what went wrong. */
+NMTOOL_EXPORT const char* nmtool_cuda_words(uint32_t* out, uint64_t start, uint64_t count,
+                                            int64_t seed, int64_t stream, const int64_t* trial,
+                                            int32_t draw, void* cuda_stream);
+NMTOOL_EXPORT const char* nmtool_cuda_uniforms(float* out, uint64_t start, uint64_t count,
+                                               int64_t seed, int64_t stream, const int64_t* trial,
+                                               int32_t draw, void* cuda_stream);
+NMTOOL_EXPORT const char* nmtool_cuda_normals(float* out, uint64_t start, uint64_t count,
+                                              int64_t seed, int64_t stream, const int64_t* trial,
+                                              int32_t draw, void* cuda_stream);
+
 #ifdef __cplusplus
 }
 #endif

@@ -29,6 +29,7 @@ inline constexpr uint32_t kApiVersion = 17;
 inline constexpr int kFail = 1;      // OrtErrorCode ORT_FAIL
 inline constexpr int kRequired = 0;  // OrtCustomOpInputOutputCharacteristic INPUT_OUTPUT_REQUIRED
 inline constexpr int kDefaultMemory = 0;  // OrtMemTypeDefault
+inline constexpr int kCpuInput = -2;      // OrtMemTypeCPUInput
 
 // ONNXTensorElementDataType, which has the numbers of onnx.TensorProto.DataType.
 using ElementType = int;
@@ -74,6 +75,8 @@ inline constexpr Entry<OrtStatus*(OrtKernelContext*, size_t, const int64_t*, siz
     kKernelContextGetOutput{91};
 inline constexpr Entry<void(OrtStatus*)> kReleaseStatus{93};
 inline constexpr Entry<void(OrtTensorTypeAndShapeInfo*)> kReleaseTensorTypeAndShapeInfo{99};
+inline constexpr Entry<OrtStatus*(const OrtKernelContext*, void**)>
+    kKernelContextGetGpuComputeStream{193};
 inline constexpr Entry<OrtStatus*(const OrtShapeInferContext*, size_t, OrtTensorTypeAndShapeInfo**)>
     kShapeInferContextGetInputTypeShape{268};
 inline constexpr Entry<OrtStatus*(const OrtShapeInferContext*, size_t,

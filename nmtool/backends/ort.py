@@ -12,7 +12,7 @@ import numpy as np
 
 from nmtool.backends.files import path_or_bytes
 from nmtool.backends.runner import Array, Port
-from nmtool.errors import ModelError, SetupError
+from nmtool.errors import ModelError, SetupError, UsageError
 from nmtool.library import library_path
 from nmtool.model import ModelSource
 
@@ -24,6 +24,7 @@ except ImportError as error:
 logger = logging.getLogger(__name__)
 
 Optimization = Literal["none", "basic", "extended", "all"]
+Device = Literal["auto", "cpu", "cuda"]
 
 _LEVELS = {
     "none": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -31,7 +32,7 @@ _LEVELS = {
     "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
-_DEFAULT_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _ERRORS_ONLY = 3  # log severity: the warnings are about our inputs with defaults, which are meant to be inputs
 _FATAL_ONLY = 4  # a run's errors are raised: nothing to print
 _DTYPES = {
@@ -62,6 +63,7 @@ def session(
     model: ModelSource,
     *,
     threads: int | None = None,
+    device: Device = "auto",
     providers: Sequence[str] | None = None,
     library: bool = True,
     custom_ops: Sequence[str | PathLike[str]] = (),
@@ -74,8 +76,10 @@ def session(
         model: path, ModelProto or ir.Model. Give a model above 2 GB as a path: anything else is copied to a
             temporary file.
         threads: threads inside an operator; None: the runtime's choice, one per core.
-        providers: execution providers in order of preference, "cuda" is short for "CUDAExecutionProvider";
-            None: CUDA where it is available, then CPU.
+        device: "cuda" is CUDA or an error, "auto" CUDA where it is available. Nodes without a CUDA kernel run on the
+            CPU; the operators of nmtool's library have one where it was built with CUDA.
+        providers: instead of a device, execution providers in order of preference; "cuda" is short for
+            "CUDAExecutionProvider".
         library: register nmtool's operator library. Without it the same model runs on its bodies in standard operators.
         custom_ops: further operator libraries to register, for operators of the model's own.
         optimization: graph optimisation level.
@@ -83,8 +87,13 @@ def session(
 
     Raises:
         ModelError: the runtime rejects the model.
-        SetupError: a provider is not available, or an operator library cannot be loaded.
+        SetupError: a provider is not available or cannot be used, or an operator library cannot be loaded.
+        UsageError: both a device and providers.
     """
+    if device != "auto" and providers is not None:
+        raise UsageError(f"device {device!r} and providers are two answers to one question", hint="give one of them")
+    if device == "cuda":
+        require_cuda()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     options.graph_optimization_level = _LEVELS[optimization]
@@ -99,13 +108,16 @@ def session(
             options.register_custom_ops_library(str(path))
         except Exception as error:  # the runtime's exceptions have no other common base
             raise SetupError(f"{version()} cannot load {path}: {error}") from error
-    chosen = _providers(providers)
+    chosen = _providers({"auto": providers, "cpu": [_CPU], "cuda": [_CUDA, _CPU]}[device])
     with path_or_bytes(model) as source:
         try:
-            return onnxruntime.InferenceSession(source, options, providers=chosen)
+            opened = onnxruntime.InferenceSession(source, options, providers=chosen)
         except Exception as error:  # as above
             name = f"{source}: " if isinstance(source, str) else ""
             raise _model_error(f"{name}{version()} cannot load the model", error) from error
+    if device == "cuda" and _CUDA not in opened.get_providers():  # it falls back to the CPU
+        raise SetupError(f"{version()} cannot use its {_CUDA}", hint="check the driver, CUDA and cuDNN")
+    return opened
 
 
 def load(model: ModelSource, *, library: bool = True, **options: Any) -> "OrtRunner":
@@ -166,10 +178,21 @@ def available_providers() -> list[str]:
     return list(onnxruntime.get_available_providers())
 
 
+def require_cuda() -> None:
+    """Check that this build of the runtime has CUDA.
+
+    Raises:
+        SetupError: it has not.
+    """
+    if _CUDA not in available_providers():
+        hint = "pip uninstall onnxruntime && pip install 'nmtool[gpu]'"
+        raise SetupError(f"{version()} has no {_CUDA}", hint=hint)
+
+
 def _providers(wanted: Sequence[str] | None) -> list[str]:
     available = available_providers()
     if wanted is None:
-        return [provider for provider in _DEFAULT_PROVIDERS if provider in available]
+        return [provider for provider in (_CUDA, _CPU) if provider in available]
     suffix = "executionprovider"
     by_short_name = {provider.lower().removesuffix(suffix): provider for provider in available}
     chosen = []

@@ -3,11 +3,8 @@
 from typing import Any
 
 from nmtool.backends import ort
-from nmtool.errors import SetupError
+from nmtool.errors import UsageError
 from nmtool.model import ModelSource
-
-_PROVIDER = "CUDAExecutionProvider"
-_HINT = "pip uninstall onnxruntime && pip install 'nmtool[gpu]'"
 
 
 def version() -> str:
@@ -16,8 +13,7 @@ def version() -> str:
     Raises:
         SetupError: this onnxruntime is a build without CUDA.
     """
-    if _PROVIDER not in ort.available_providers():
-        raise SetupError(f"{ort.version()} has no {_PROVIDER}", hint=_HINT)
+    ort.require_cuda()
     return f"{ort.version()} (CUDA)"
 
 
@@ -27,10 +23,12 @@ def load(model: ModelSource, **options: Any) -> ort.OrtRunner:
     Raises:
         ModelError: the runtime rejects the model.
         SetupError: this onnxruntime is a build without CUDA, or it finds no GPU or no CUDA libraries.
+        UsageError: another device.
     """
-    description = version()
-    runner = ort.load(model, providers=["cuda", "cpu"], **options)
-    if _PROVIDER not in runner.session.get_providers():  # it falls back to the CPU
-        raise SetupError(f"{ort.version()} cannot use its {_PROVIDER}", hint="check the driver, CUDA and cuDNN")
-    runner.description = description
+    if options.setdefault("device", "cuda") != "cuda":
+        raise UsageError(
+            f"backend 'onnxruntime-cuda' cannot run on {options['device']!r}", hint="--backend onnxruntime"
+        )
+    runner = ort.load(model, **options)
+    runner.description = version()
     return runner

@@ -2,7 +2,7 @@
 
 import functools
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,8 +24,12 @@ CustomOps = Annotated[
     Option("--custom-ops", metavar="FILE", help="Your own operator library for ONNX Runtime; repeatable"),
 ]
 Scale = Annotated[float, Option(metavar="X", help="Factor on every standard deviation; 0 is the clean model")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"], Option(help="Where ONNX Runtime works; auto is CUDA where it is available")
+]
 
 
-def backend_options(custom_ops: list[Path] | None) -> dict[str, Any]:
+def backend_options(custom_ops: list[Path] | None, device: str) -> dict[str, Any]:
     """Options for a backend: only those that are given, since few backends take them."""
-    return {"custom_ops": custom_ops} if custom_ops else {}
+    given = {"custom_ops": custom_ops or None, "device": None if device == "auto" else device}
+    return {name: value for name, value in given.items() if value is not None}

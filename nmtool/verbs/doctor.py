@@ -60,6 +60,7 @@ def doctor() -> Diagnosis:
             *map(_package, REQUIRED),
             *_runtime(),
             *_library(),
+            *_gpu_kernels(),
             _noise(),
             *_backends(),
             *_extras(),
@@ -100,6 +101,26 @@ def _library() -> Iterator[Check]:
     except (SetupError, OSError, AttributeError) as error:
         hint = error.hint if isinstance(error, SetupError) else "pip install --force-reinstall nmtool"
         yield Check("library", "missing", str(error), hint)
+
+
+def _gpu_kernels() -> Iterator[Check]:
+    """The CUDA kernels of the library; nothing where there is no library."""
+    try:
+        library = ctypes.CDLL(str(library_path()))
+        functions = library.nmtool_cuda_architectures, library.nmtool_cuda_error
+    except (SetupError, OSError, AttributeError):
+        return
+    for function in functions:
+        function.restype = ctypes.c_char_p
+    code, error = (function() for function in functions)
+    if not code:
+        hint = "install nvcc (CUDA's compiler), then pip install --force-reinstall nmtool"
+        yield Check("gpu kernels", "optional", "the library was built without CUDA", hint)
+    elif error:
+        detail = f"{code.decode()}, but not on this machine: {error.decode()}"
+        yield Check("gpu kernels", "optional", detail, "needs an NVIDIA GPU and its driver")
+    else:
+        yield Check("gpu kernels", "ok", code.decode())
 
 
 def _noise() -> Check:

@@ -15,12 +15,12 @@
 namespace nmtool::NMTOOL_LEVEL {
 
 // -2 ln(v 2^-32) for v in [1, 2^32], with small relative error also where it goes to zero.
-inline F32 MinusTwoLog(F32 v) {
+NMTOOL_INLINE F32 MinusTwoLog(F32 v) {
   // v 2^-32 = 2^e (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2); f is exact.
   constexpr int32_t kSqrtHalf = 0x3F3504F3, kExponent32 = 32 << 23;
-  const I32 offset = (I32)v - (kSqrtHalf + kExponent32);
+  const I32 offset = As<I32>(v) - (kSqrtHalf + kExponent32);
   const F32 e = ToFloat(offset >> 23);
-  const F32 f = (F32)((offset & 0x007FFFFF) + kSqrtHalf) - 1.0f;
+  const F32 f = As<F32>((offset & 0x007FFFFF) + kSqrtHalf) - 1.0f;
   // -2 ln(1 + f) = -2 f + f^2 r(f), error 3.0e-8. float32(2 ln 2) is 2.8e-9 from 2 ln 2, so one
   // product is enough.
   F32 r = -0.174696931341f * f + 0.286150467259f;
@@ -35,7 +35,7 @@ inline F32 MinusTwoLog(F32 v) {
 
 // Cosine and sine of pi/2 q, |q| <= 2, each with small relative error: the quadrant is split off
 // exactly.
-inline void CosSinQuarterTurns(F32 q, F32* cosine, F32* sine) {
+NMTOOL_INLINE void CosSinQuarterTurns(F32 q, F32* cosine, F32* sine) {
   // Adding 1.5 * 2^23 rounds q to the nearest integer and leaves that in the low bits of the sum.
   constexpr float kRound = 12582912.0f;
   const F32 rounded = q + kRound;
@@ -54,18 +54,18 @@ inline void CosSinQuarterTurns(F32 q, F32* cosine, F32* sine) {
   c = c * r2 + 1.0f;
   // In odd quadrants the two change places; the signs are (+ - - +) for the cosine and (+ + - -)
   // for the sine.
-  const U32 quadrant = (U32)rounded << 30;  // in the two high bits
-  const I32 odd = (I32)(quadrant << 1) < 0;
+  const U32 quadrant = As<U32>(rounded) << 30;  // in the two high bits
+  const I32 odd = As<I32>(quadrant << 1) < 0;
   const U32 cosine_sign = (quadrant + 0x40000000u) & 0x80000000u,
             sine_sign = quadrant & 0x80000000u;
-  *cosine = (F32)((U32)(odd ? s : c) ^ cosine_sign);
-  *sine = (F32)((U32)(odd ? c : s) ^ sine_sign);
+  *cosine = As<F32>(As<U32>(odd ? s : c) ^ cosine_sign);
+  *sine = As<F32>(As<U32>(odd ? c : s) ^ sine_sign);
 }
 
-inline void BoxMuller(U32 radius_word, U32 angle_word, F32* z0, F32* z1) {
+NMTOOL_INLINE void BoxMuller(U32 radius_word, U32 angle_word, F32* z0, F32* z1) {
   const F32 radius = SquareRoot(MinusTwoLog(ToFloat(radius_word | 1u)));
   F32 cosine, sine;
-  CosSinQuarterTurns(ToFloat((I32)angle_word) * 0x1p-30f, &cosine, &sine);
+  CosSinQuarterTurns(ToFloat(As<I32>(angle_word)) * 0x1p-30f, &cosine, &sine);
   *z0 = radius * cosine;
   *z1 = radius * sine;
 }

@@ -22,7 +22,6 @@ class Broadcast {
   // contiguous there, else copied to `buffer`.
   const float* View(size_t start, size_t count, float* buffer) const;
 
- private:
   // Neighbouring dimensions that are all broadcast, or all not, are one axis; so most parameters
   // have one to three.
   struct Axis {
@@ -30,8 +29,12 @@ class Broadcast {
     size_t stride;  // in the parameter; 0 where it is broadcast
   };
 
+  const float* data() const { return data_; }
+  const std::vector<Axis>& axes() const { return axes_; }  // innermost first; never empty
+
+ private:
   const float* data_;
-  std::vector<Axis> axes_;  // innermost first; never empty
+  std::vector<Axis> axes_;
 };
 
 }  // namespace nmtool

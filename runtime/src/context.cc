@@ -60,4 +60,10 @@ void* Context::OutputLike(const Tensor& like) const {
   return data;
 }
 
+void* Context::ComputeStream() const {
+  void* stream = nullptr;
+  Check(api_, abi::kKernelContextGetGpuComputeStream(api_, context_, &stream));
+  return stream;
+}
+
 }  // namespace nmtool

@@ -46,6 +46,9 @@ class Context {
   // Output 0, with the type and shape of `like`.
   void* OutputLike(const Tensor& like) const;
 
+  // The CUDA stream to work on, for a kernel of the CUDA provider.
+  void* ComputeStream() const;
+
   // Calls task(i) for 0 <= i < count on the threads of the session. The task must not throw.
   template <class Task>
   void ParallelFor(size_t count, Task task) const {

@@ -10,28 +10,16 @@
 
 namespace nmtool::NMTOOL_LEVEL {
 
-inline uint32_t Bits(float x) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-
-inline float FromBits(uint32_t bits) {
-  float x;
-  __builtin_memcpy(&x, &bits, sizeof x);
-  return x;
-}
-
 struct BFloat16 {
   uint16_t bits;
 
   BFloat16() = default;
-  explicit BFloat16(float x) {
-    const uint32_t b = Bits(x);
+  NMTOOL_INLINE explicit BFloat16(float x) {
+    const uint32_t b = As<uint32_t>(x);
     const uint32_t rounded = (b + 0x7FFF + (b >> 16 & 1)) >> 16;
     bits = static_cast<uint16_t>(x == x ? rounded : b >> 16 | 0x40);
   }
-  operator float() const { return FromBits(uint32_t{bits} << 16); }
+  NMTOOL_INLINE operator float() const { return As<float>(uint32_t{bits} << 16); }
 };
 
 // The conversions let the float adder do the work on subnormals (Giesen, "Float to half
@@ -40,31 +28,32 @@ struct Float16 {
   uint16_t bits;
 
   Float16() = default;
-  explicit Float16(float x) {
-    const uint32_t b = Bits(x), sign = b >> 16 & 0x8000, magnitude = b & 0x7FFFFFFF;
+  NMTOOL_INLINE explicit Float16(float x) {
+    const uint32_t b = As<uint32_t>(x), sign = b >> 16 & 0x8000, magnitude = b & 0x7FFFFFFF;
     const uint32_t normal = (magnitude - (112u << 23) + 0xFFF + (magnitude >> 13 & 1)) >> 13;
-    const uint32_t subnormal = Bits(FromBits(magnitude) + 0.5f) - Bits(0.5f);
+    const uint32_t subnormal = As<uint32_t>(As<float>(magnitude) + 0.5f) - As<uint32_t>(0.5f);
     const uint32_t overflow = magnitude > 0x7F800000 ? 0x7E00 : 0x7C00;
     const uint32_t finite = magnitude < (113u << 23) ? subnormal : normal;
     bits = static_cast<uint16_t>(sign | (magnitude < (143u << 23) ? finite : overflow));
   }
-  operator float() const {
+  NMTOOL_INLINE operator float() const {
     const uint32_t sign = (bits & 0x8000u) << 16, magnitude = (bits & 0x7FFFu) << 13;
     const uint32_t normal = magnitude + (112u << 23);
-    const uint32_t subnormal = Bits(FromBits(magnitude + (113u << 23)) - FromBits(113u << 23));
+    const uint32_t subnormal =
+        As<uint32_t>(As<float>(magnitude + (113u << 23)) - As<float>(113u << 23));
     const uint32_t special = magnitude + (224u << 23);
     const uint32_t finite = magnitude < (1u << 23) ? subnormal : normal;
-    return FromBits(sign | (magnitude < (31u << 23) ? finite : special));
+    return As<float>(sign | (magnitude < (31u << 23) ? finite : special));
   }
 };
 
 template <class T>
-inline T Add(T a, T b) {
+NMTOOL_INLINE T Add(T a, T b) {
   return static_cast<T>(a + b);
 }
 
 template <class T>
-inline T Multiply(T a, T b) {
+NMTOOL_INLINE T Multiply(T a, T b) {
   return static_cast<T>(a * b);
 }
 

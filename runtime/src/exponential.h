@@ -6,7 +6,7 @@
 
 namespace nmtool::NMTOOL_LEVEL {
 
-inline F32 Exponential(F32 x) {
+NMTOOL_INLINE F32 Exponential(F32 x) {
   // Beyond these the result is 0 or infinity anyway. A NaN fails both comparisons and passes
   // through.
   x = x > 89.0f ? F32{} + 89.0f : x;
@@ -24,8 +24,8 @@ inline F32 Exponential(F32 x) {
   p = p * r + 0.499999934321f;
   const F32 y = (r * r * p + r) + 1.0f;
   // 2^n as two factors: n reaches beyond the exponents of float32 on both sides.
-  const I32 exponent = (I32)rounded - 0x4B400000, half = exponent >> 1, rest = exponent - half;
-  return y * (F32)((U32)(half + 127) << 23) * (F32)((U32)(rest + 127) << 23);
+  const I32 exponent = As<I32>(rounded) - 0x4B400000, half = exponent >> 1, rest = exponent - half;
+  return y * As<F32>(As<U32>(half + 127) << 23) * As<F32>(As<U32>(rest + 127) << 23);
 }
 
 }  // namespace nmtool::NMTOOL_LEVEL

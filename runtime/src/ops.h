@@ -1,18 +1,10 @@
-// The three operators. What they compute is in docs/noise-spec.md; how a chunk is computed, in
-// kernels.cc; here is what is between: inputs, broadcasting and threads.
+// The three operators on a CPU. What they compute is in docs/noise-spec.md; how a chunk is
+// computed, in kernels.cc; here is what is between: chunks and threads.
 #pragma once
 
-#include "context.h"
-#include "kernels.h"
+#include "elements.h"
 
 namespace nmtool {
-
-// What a node knows before it runs.
-struct Node {
-  const OrtApi* api;
-  const Kernels* kernels;
-  int64_t seed, stream, draw;
-};
 
 void GaussianNoise(const Node& node, const Context& context);
 void LognormalNoise(const Node& node, const Context& context);

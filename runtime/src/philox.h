@@ -12,7 +12,7 @@ inline constexpr int kRounds = 10;
 struct RoundKeys {
   U64 key[kRounds][2];
 
-  explicit RoundKeys(const uint32_t seed[2]) {
+  NMTOOL_INLINE explicit RoundKeys(const uint32_t seed[2]) {
     for (uint32_t round = 0; round < kRounds; ++round) {
       key[round][0] = U64{} + uint32_t(seed[0] + round * 0x9E3779B9u);
       key[round][1] = U64{} + uint32_t(seed[1] + round * 0xBB67AE85u);
@@ -26,11 +26,11 @@ struct RoundKeys {
 // shifts and two three-input xors per round, and no shuffle. The N vectors advance together because
 // the rounds of one are a chain of dependent operations.
 template <int N>
-inline void Philox(U64 (&counters)[N][4], const RoundKeys& keys) {
+NMTOOL_INLINE void Philox(U64 (&counters)[N][4], const RoundKeys& keys) {
   const U64 m0 = U64{} + 0xD2511F53u, m1 = U64{} + 0xCD9E8D57u;
-#pragma GCC unroll 10
+  NMTOOL_UNROLL(10)
   for (int round = 0; round < kRounds; ++round) {
-#pragma GCC unroll 4
+    NMTOOL_UNROLL(4)
     for (U64(&c)[4] : counters) {
       const U64 p0 = MultiplyLow32(c[0], m0), p1 = MultiplyLow32(c[2], m1);
       c[0] = (p1 >> 32) ^ c[1] ^ keys.key[round][0];

@@ -2,6 +2,7 @@
 #include <map>
 #include <mutex>
 
+#include "cuda/ops.h"
 #include "levels.h"
 #include "nmtool_ops.h"
 #include "ops.h"
@@ -13,12 +14,14 @@ struct Op : abi::CustomOp {
   using Compute = void (*)(const Node&, const Context&);
 
   const char* name;
-  std::vector<abi::ElementType> inputs;
+  std::vector<abi::ElementType> inputs;  // the last two are the trial and the scale
   Compute compute;
+  const char* provider;  // null is the CPU
 
   const OrtApi* api;
 
-  Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute, const OrtApi* api);
+  Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute, const char* provider,
+     const OrtApi* api);
 };
 
 // A node of the graph, with the operator it calls.
@@ -87,14 +90,18 @@ OrtStatus* InferShape(const abi::CustomOp* op, OrtShapeInferContext* context) {
 // x, and with it y, is declared without a type: the runtime then takes the type of y from x, and
 // the kernel looks at it when it runs. One operator per element type would need a schema that
 // merges them, which old runtimes do not have.
-Op::Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute, const OrtApi* api)
-    : name(name), inputs(std::move(inputs)), compute(compute), api(api) {
+Op::Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute,
+       const char* provider, const OrtApi* api)
+    : name(name), inputs(std::move(inputs)), compute(compute), provider(provider), api(api) {
   GetName = [](const abi::CustomOp* op) { return Of(op).name; };
-  GetExecutionProviderType = [](const abi::CustomOp*) -> const char* { return nullptr; };  // CPU
+  GetExecutionProviderType = [](const abi::CustomOp* op) { return Of(op).provider; };
   GetInputTypeCount = [](const abi::CustomOp* op) { return Of(op).inputs.size(); };
   GetInputType = [](const abi::CustomOp* op, size_t index) { return Of(op).inputs[index]; };
   GetInputCharacteristic = [](const abi::CustomOp*, size_t) { return abi::kRequired; };
-  GetInputMemoryType = [](const abi::CustomOp*, size_t) { return abi::kDefaultMemory; };
+  GetInputMemoryType = [](const abi::CustomOp* op, size_t index) {
+    const bool on_cpu = Of(op).provider != nullptr && index + 2 >= Of(op).inputs.size();
+    return on_cpu ? abi::kCpuInput : abi::kDefaultMemory;
+  };
   GetOutputTypeCount = [](const abi::CustomOp*) { return size_t{1}; };
   GetOutputType = [](const abi::CustomOp*, size_t) { return abi::kUndefined; };
   GetOutputCharacteristic = [](const abi::CustomOp*, size_t) { return abi::kRequired; };
@@ -111,11 +118,22 @@ struct Domain {
 
   explicit Domain(const OrtApi* api) {
     using abi::kFloat, abi::kInt64, abi::kUndefined;
-    ops = {
-        {"GaussianNoise", {kUndefined, kFloat, kInt64, kFloat}, GaussianNoise, api},
-        {"LognormalNoise", {kUndefined, kFloat, kFloat, kInt64, kFloat}, LognormalNoise, api},
-        {"StuckFaults", {kUndefined, kFloat, kFloat, kInt64, kFloat}, StuckFaults, api},
+    const auto add = [&](const char* provider, Op::Compute gaussian, Op::Compute lognormal,
+                         Op::Compute stuck) {
+      const std::vector<abi::ElementType> one = {kUndefined, kFloat, kInt64, kFloat},
+                                          two = {kUndefined, kFloat, kFloat, kInt64, kFloat};
+      ops.emplace_back("GaussianNoise", one, gaussian, provider, api);
+      ops.emplace_back("LognormalNoise", two, lognormal, provider, api);
+      ops.emplace_back("StuckFaults", two, stuck, provider, api);
     };
+#if defined(NMTOOL_CUDA_EMULATED)
+    add(nullptr, cuda::GaussianNoise, cuda::LognormalNoise, cuda::StuckFaults);
+#else
+    add(nullptr, GaussianNoise, LognormalNoise, StuckFaults);
+#if defined(NMTOOL_CUDA)
+    add("CUDAExecutionProvider", cuda::GaussianNoise, cuda::LognormalNoise, cuda::StuckFaults);
+#endif
+#endif
     Check(api, abi::kCreateCustomOpDomain(api, "nmtool", &domain));
     for (const Op& op : ops) Check(api, abi::kCustomOpDomainAdd(api, domain, &op));
   }

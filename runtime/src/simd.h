@@ -3,19 +3,57 @@
 // was compiled for another.
 //
 // The vectors are the compilers' vector extension (GCC, Clang), which lowers to SSE2, AVX2, AVX-512
-// or NEON. What it lacks are the two operations at the end of this file. All levels execute the
-// same IEEE operations in the same order, and contraction to fused multiply-add is off: hence equal
-// bits.
+// or NEON. What it lacks are the two operations at the end of this file. On a GPU (NMTOOL_SCALAR)
+// a vector is one number, because the lanes are the threads. All levels execute the same IEEE
+// operations in the same order, and contraction to fused multiply-add is off: hence equal bits.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
+#define NMTOOL_PRAGMA(text) _Pragma(#text)
+#if defined(__CUDACC__)
+#define NMTOOL_INLINE __host__ __device__ inline
+#define NMTOOL_UNROLL(times) NMTOOL_PRAGMA(unroll times)
+#else
+#define NMTOOL_INLINE inline
+#define NMTOOL_UNROLL(times) NMTOOL_PRAGMA(GCC unroll times)
+#endif
+
 namespace nmtool::NMTOOL_LEVEL {
+
+// The same bits as another type.
+template <class To, class From>
+NMTOOL_INLINE To As(From from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  memcpy(&to, &from, sizeof to);
+  return to;
+}
+
+#if defined(NMTOOL_SCALAR)
+
+using F32 = float;
+using I32 = int32_t;
+using U32 = uint32_t;
+using U64 = uint64_t;
+
+template <class V>
+NMTOOL_INLINE F32 ToFloat(V v) {
+  return static_cast<F32>(v);
+}
+
+NMTOOL_INLINE U64 MultiplyLow32(U64 a, U64 b) { return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu); }
+
+NMTOOL_INLINE F32 SquareRoot(F32 x) { return sqrtf(x); }
+
+#else
 
 #if defined(__AVX512F__)
 inline constexpr int kLanes = 16;
@@ -43,8 +81,7 @@ inline void Store(V v, void* to) {
   __builtin_memcpy(to, &v, sizeof v);
 }
 
-// Conversions by value, rounding to nearest even; a cast between vector types reinterprets the
-// bits.
+// Conversions by value, rounding to nearest even.
 template <class V>
 inline F32 ToFloat(V v) {
   return __builtin_convertvector(v, F32);
@@ -75,5 +112,7 @@ inline F32 SquareRoot(F32 x) {
   return x;
 #endif
 }
+
+#endif  // NMTOOL_SCALAR
 
 }  // namespace nmtool::NMTOOL_LEVEL

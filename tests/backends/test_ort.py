@@ -11,7 +11,7 @@ import pytest
 
 from nmtool import backends
 from nmtool.backends import files, ort
-from nmtool.errors import ModelError, SetupError
+from nmtool.errors import ModelError, SetupError, UsageError
 from nmtool.library import library_path
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -149,6 +149,26 @@ def test_cuda_by_name_is_cuda_or_nothing(model):
         assert "nmtool[gpu]" in str(caught.value.hint)
         return
     assert backends.load(model, "onnxruntime-cuda").description.endswith("(CUDA)")
+
+
+def test_device_cpu_is_the_cpu_alone(model):
+    assert ort.session(model, device="cpu").get_providers() == ["CPUExecutionProvider"]
+
+
+def test_device_cuda_is_an_error_without_it(model, monkeypatch):
+    monkeypatch.setattr(ort, "available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(SetupError, match="has no CUDAExecutionProvider"):
+        ort.session(model, device="cuda")
+
+
+def test_a_device_and_providers_exclude_each_other(model):
+    with pytest.raises(UsageError, match="device 'cpu' and providers"):
+        ort.session(model, device="cpu", providers=["cpu"])
+
+
+def test_the_backend_of_cuda_has_no_other_device(model):
+    with pytest.raises(UsageError, match="cannot run on 'cpu'"):
+        backends.load(model, "onnxruntime-cuda", device="cpu")
 
 
 def test_cuda_that_falls_back_to_the_cpu_is_an_error(model, monkeypatch):

@@ -83,5 +83,10 @@ def test_a_compiled_function_takes_every_trial_without_compiling_again(drawn_by:
     assert len(graphs) == 1
 
 
+def test_a_compiled_function_can_ask_for_gpu_kernels() -> None:
+    asked = torch.compile(lambda x: x + philox._library_has_gpu_kernels(), fullgraph=True, backend="eager")
+    assert asked(torch.zeros(1)) == philox._library_has_gpu_kernels()
+
+
 def test_the_library_is_used_where_it_is_installed() -> None:
     assert philox._LIBRARY is not None  # the tests run where it was built

@@ -1,6 +1,7 @@
 """The library through its two faces: the C functions (`library`) and onnxruntime sessions (`run_op`)."""
 
 import ctypes
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -74,12 +75,17 @@ def level(request: pytest.FixtureRequest, library: Library) -> str:
     return request.param
 
 
+PROVIDER = os.environ.get("NMTOOL_TEST_PROVIDER", "CPUExecutionProvider")  # or CUDAExecutionProvider, with a GPU
+
+
 def open_session(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
+    if PROVIDER != "CPUExecutionProvider":
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
     options.register_custom_ops_library(str(library_path()))
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[PROVIDER])
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ pytestmark = needs_cmake
 
 
 def test_known_answers_in_cpp(tmp_path):
-    cmake("-S", RUNTIME, "-B", tmp_path, "-DNMTOOL_WERROR=ON", "-DNMTOOL_TESTS=ON")
+    cmake("-S", RUNTIME, "-B", tmp_path, "-DNMTOOL_WERROR=ON", "-DNMTOOL_TESTS=ON", "-DNMTOOL_CUDA=OFF")
     cmake("--build", tmp_path, "--parallel")
     result = subprocess.run([tmp_path / "kat_test", RUNTIME.parent / "tests" / "data"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
@@ -25,7 +25,7 @@ def test_known_answers_in_cpp(tmp_path):
 
 @needs_official_header
 def test_abi_is_the_official_one(tmp_path):
-    cmake("-S", RUNTIME, "-B", tmp_path, f"-DNMTOOL_ORT_INCLUDE={ORT_INCLUDE}")
+    cmake("-S", RUNTIME, "-B", tmp_path, f"-DNMTOOL_ORT_INCLUDE={ORT_INCLUDE}", "-DNMTOOL_CUDA=OFF")
     cmake("--build", tmp_path, "--target", "ort_abi_check")
 
 
