@@ -129,7 +129,8 @@ class InjectNoise(ir.passes.InPlacePass):
     def _skipped(self, candidates: list[Candidate]) -> dict[ir.Node, str]:
         """The selection's reason for each node that it keeps digital."""
         nodes = list(dict.fromkeys(candidate.site.node for candidate in candidates))
-        for pattern in self.selection.unmatched([label(n) for n in nodes], [n.op_type for n in nodes]):
+        names, op_types = [label(n) for n in nodes], [n.op_type for n in nodes]
+        for pattern in self.selection.unmatched(names, op_types) + self.hardware.unmatched(names, op_types):
             known = ", ".join(label(n) for n in nodes[:5])
             raise UsageError(f"no analog node matches: {pattern}", hint=f"the analog nodes begin with: {known}")
         digital = self.hardware.digital

@@ -89,6 +89,13 @@ class Hardware:
         yield self.layer
         yield from (layer for _, layer in self.overrides)
 
+    def unmatched(self, nodes: Sequence[str], op_types: Sequence[str]) -> list[str]:
+        """The patterns and operators that are none of the model's: almost always a typing error."""
+        patterns = [*self.digital.nodes, *(pattern for pattern, _ in self.overrides)]
+        return [pattern for pattern in patterns if not any(fnmatchcase(node, pattern) for node in nodes)] + [
+            op_type for op_type in self.digital.ops if op_type not in op_types
+        ]
+
     def of(self, node: str) -> Layer:
         """The array of the node of that name."""
         return next((layer for pattern, layer in self.overrides if fnmatchcase(node, pattern)), self.layer)

@@ -97,6 +97,14 @@ def test_what_is_digital_and_what_is_not_modelled():
     assert product.reason == "one of the last 1, which the hardware computes digitally"
 
 
+@pytest.mark.parametrize(
+    "change", ["digital.nodes='head*'", "digital.ops=['LSTM']", "layers=[{nodes='stem', weights={model='gaussian'}}]"]
+)
+def test_a_profile_for_what_the_model_has_not(cnn, change):
+    with pytest.raises(UsageError, match="no analog node matches: (head|LSTM|stem)"):
+        nmtool.inject(cnn, noise=profile("pcm", change))
+
+
 def test_a_kernel_that_no_tile_holds_stays_digital(cnn):
     report = nmtool.inject(cnn, noise=profile("generic-imc-8bit", "periphery.tile.rows=8")).report
     assert [node.status for node in report.nodes] == ["digital", "noisy"]

@@ -9,6 +9,7 @@ from nmtool.backends import Array
 from nmtool.data import Batch, DataOptions, DataSource
 from nmtool.data import load as load_data
 from nmtool.errors import UsageError
+from nmtool.hardware import Hardware
 from nmtool.metrics import find
 from nmtool.verbs.noisy import TRIALS, NoisyRunner
 from nmtool.verbs.sweep.models import NoisyModel
@@ -67,7 +68,7 @@ class Evaluator:
         self._data = load_data(measurement.data, self._noisy.ports, measurement.data_options)
         self.runtime = self._noisy.runner.description
         self.library = self._noisy.runner.library
-        if not self._noisy.varies:
+        if not self._noisy.varies and model.provenance.noise["model"] != Hardware.name:  # whose steps may be the matter
             raise UsageError(f"nothing to sweep in {model.label}: no noise depends on a trial")
         if self._metric.needs_labels and self._data.labels is None:
             raise UsageError(
