@@ -101,7 +101,7 @@ def test_what_is_digital_and_what_is_not_modelled():
     "change", ["digital.nodes='head*'", "digital.ops=['LSTM']", "layers=[{nodes='stem', weights={model='gaussian'}}]"]
 )
 def test_a_profile_for_what_the_model_has_not(cnn, change):
-    with pytest.raises(UsageError, match="no analog node matches: (head|LSTM|stem)"):
+    with pytest.raises(UsageError, match=r"no analog node matches: (head|LSTM|stem)"):
         nmtool.inject(cnn, noise=profile("pcm", change))
 
 
@@ -117,12 +117,14 @@ def test_calibrated_converters_need_ranges(cnn):
     assert "nmtool calibrate" in caught.value.hint
 
 
-def test_sweep_over_a_parameter(cnn, data):
+def test_sweep_over_a_parameter(cnn, data, tmp_path):
     bits = nmtool.sweep(cnn, data, noise=profile("generic-imc-8bit"), over="periphery.output.bits=2,8", trials=2)
     means = {(row.model, row.eta): row.summary.mean for row in bits.summary()}
     labels = ["model periphery.output.bits=2", "model periphery.output.bits=8"]
     assert bits.models == labels
     assert means[labels[0], 1.0] < means[labels[1], 1.0]
+    bits.plot(tmp_path / "bits.svg")
+    assert "periphery.output.bits" in (tmp_path / "bits.svg").read_text()
     with pytest.raises(UsageError, match="only hardware has parameters"):
         nmtool.sweep(cnn, data, over="time=1s,1h")
     with pytest.raises(UsageError, match="not a time"):

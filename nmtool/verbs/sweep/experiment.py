@@ -115,7 +115,8 @@ def sweep(
                     progress(done, len(todo))
     order = list(by_label)
     plan.sort(key=lambda point: (order.index(point.model), point.eta, point.trial))
-    return SweepResult(metric, find(metric).higher_is_better, [store.records[point] for point in plan])
+    records = [store.records[point] for point in plan]
+    return SweepResult(metric, find(metric).higher_is_better, records, [key for key in variants if key])
 
 
 def _check(evaluator: Evaluator, store: Store, trials: int) -> Setting:

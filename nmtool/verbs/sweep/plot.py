@@ -51,16 +51,46 @@ def plot(result: "SweepResult", paths: Sequence[Path]) -> None:
     with mpl.rc_context(_STYLE):  # type: ignore[arg-type]  # the stubs want each key as a literal
         figure = Figure(figsize=(6.4, 4.0), layout="constrained")
         axes = figure.add_subplot()
-        _draw(axes, result)
+        (_draw_over if result.variants else _draw)(axes, result)
         for path in paths:
             date = {"Date": None} if path.suffix == ".svg" else {}
             with written_whole(path) as staged:
                 figure.savefig(staged, dpi=200, metadata=date)
 
 
+def _draw_over(axes: "Axes", result: "SweepResult") -> None:
+    """The metric on the hardware, as strong as it is, for each of its values."""
+    factor = _factor(result)
+    strongest = max(record.point.eta for record in result.points)
+    rows = {row.model: row.summary for row in result.summary() if row.eta == strongest}
+    positions = range(len(result.variants))
+    for model in dict.fromkeys(
+        label.removesuffix(f" {v}") for label in rows for v in result.variants if label.endswith(v)
+    ):
+        curve = [rows[f"{model} {variant}"] for variant in result.variants]
+        ends = [(each.mean - (each.low or each.mean), (each.high or each.mean) - each.mean) for each in curve]
+        errors = [[factor * end for end in side] for side in zip(*ends, strict=True)]
+        axes.errorbar(positions, [factor * each.mean for each in curve], errors, marker="o", capsize=3, label=model)
+    axes.set_xticks(list(positions), [variant.partition("=")[2] for variant in result.variants])
+    axes.set_xlabel(result.variants[0].partition("=")[0])
+    _finish(axes, result, max(each.trials for each in rows.values()))
+
+
+def _factor(result: "SweepResult") -> float:
+    """100 where the metric is shown in percent."""
+    return 100.0 if result.metric.startswith(_FRACTIONS) and ":" not in result.metric else 1.0
+
+
+def _finish(axes: "Axes", result: "SweepResult", trials: int) -> None:
+    """What both kinds of plots say about themselves."""
+    axes.set_ylabel(f"{result.metric} (%)" if _factor(result) > 1 else result.metric)
+    samples = result.points[0].setting.samples
+    axes.set_title(f"mean and its 95 % interval over {trials} trials, {samples} samples", fontsize=9, color="0.3")
+    axes.legend()
+
+
 def _draw(axes: "Axes", result: "SweepResult") -> None:
-    percent = result.metric.startswith(_FRACTIONS) and ":" not in result.metric
-    factor = 100.0 if percent else 1.0
+    factor = _factor(result)
     rows = result.summary()
     for model in result.models:
         curve = [row for row in rows if row.model == model]
@@ -76,12 +106,8 @@ def _draw(axes: "Axes", result: "SweepResult") -> None:
             linewidth=0,
         )
     axes.set_xlabel(_noise_label(result))
-    axes.set_ylabel(f"{result.metric} (%)" if percent else result.metric)
     axes.set_xlim(left=0)
-    trials = max(row.summary.trials for row in rows)
-    samples = result.points[0].setting.samples
-    axes.set_title(f"mean and its 95 % interval over {trials} trials, {samples} samples", fontsize=9, color="0.3")
-    axes.legend()
+    _finish(axes, result, max(row.summary.trials for row in rows))
 
 
 def _noise_label(result: "SweepResult") -> str:

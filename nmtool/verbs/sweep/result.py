@@ -35,11 +35,13 @@ class SweepResult:
         metric: name of the metric.
         higher_is_better: its direction.
         points: one record per evaluation, by model, then level, then trial.
+        variants: the values of the hardware that it went over, as "time=1h", which labels end in; empty without.
     """
 
     metric: str
     higher_is_better: bool
     points: Sequence[Record]
+    variants: Sequence[str] = ()
 
     @property
     def models(self) -> list[str]:
