@@ -2,8 +2,9 @@
 
 1. Phase-change memory drifts, and a global factor mends most of what that costs (Joshi et al. 2020, Nature
    Communications 11:2473, Fig. 4 and 5): accuracy over a year, with and without drift compensation.
-2. A converter's bits are shared by all rows of a tile, so tall tiles need more of them (Rekhi et al. 2019, "Analog/mixed-
-   signal hardware error modeling for deep learning inference"): accuracy against bits, for three heights of tiles.
+2. A converter whose range is that of all rows of its tile wastes bits on sums that never occur, so tall tiles need more
+   of them (Rekhi et al. 2019, DAC, "Analog/mixed-signal hardware error modeling for deep learning inference"): accuracy
+   against bits, for three heights of tiles, with a range of an eighth of the largest sum.
 
     python benchmarks/hardware.py MODEL.onnx DATA.npz --limit 1000 --trials 3 --out docs
 """
@@ -17,7 +18,7 @@ from nmtool.data import DataOptions
 from nmtool.hardware.profile import load
 
 TIMES = ("1s", "1h", "1d", "30d", "1y")
-BITS = (3, 4, 5, 6, 8)
+BITS = (4, 5, 6, 7, 8, 10)
 ROWS = (64, 256, 1024)
 
 
@@ -55,7 +56,7 @@ def main() -> None:
     bits = {
         f"tiles of {rows} rows": curve(
             arguments,
-            load("generic-imc-8bit", [*exact, f"periphery.tile.rows={rows}"]),
+            load("generic-imc-8bit", [*exact, *tile(rows)]),
             f"periphery.output.bits={','.join(map(str, BITS))}",
         )
         for rows in ROWS
@@ -63,6 +64,11 @@ def main() -> None:
     (arguments.out / "hardware.json").write_text(json.dumps({"time": times, "bits": bits}, indent=1))
     draw(arguments.out / "hardware-time.svg", "time since programming", TIMES, times)
     draw(arguments.out / "hardware-bits.svg", "bits of the output converter", BITS, bits)
+
+
+def tile(rows: int) -> list[str]:
+    """A tile of so many rows, and a converter for an eighth of its largest sum."""
+    return [f"periphery.tile.rows={rows}", f"periphery.output.range={rows / 8}", "periphery.output.unit=cell"]
 
 
 def draw(path: Path, label: str, ticks, curves: dict[str, list[dict[str, float]]]) -> None:

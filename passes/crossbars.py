@@ -7,7 +7,7 @@ import onnx_ir as ir
 from nmtool.hardware import Layer
 from nmtool.noise.base import NoiseModel
 from nmtool.noise.cell import Cell
-from nmtool.noise.tiling import DoesNotFit, tiling
+from nmtool.noise.tiling import TilingError, tiling
 from nmtool.noise.wires import Wires
 from nmtool.ops.crossbar import Crossbar, crossbar_of
 from nmtool.ops.crossbar_products import PRODUCTS
@@ -57,7 +57,7 @@ def plan(candidate: Candidate, layer: Layer, inference: Inference) -> Plan:
         per_channel = cell is not None and cell.scale == "channel"
         crossbar = crossbar_of(node, candidate.operand, sizes, periphery, slicing=slicing, per_channel=per_channel)
         spread = tiling(node.op_type, candidate.operand, sizes, _values(node), periphery.tile)
-    except DoesNotFit as error:
+    except TilingError as error:
         return Plan(noise, digital=str(error))
     wires = Wires(spread, periphery.tile) if periphery.tile.has_wires and not array.layout else None
     if periphery.tile.has_wires and array.layout:

@@ -1,6 +1,6 @@
 """The periphery of an analog array: what is between the digital world and the cells."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -11,7 +11,7 @@ from nmtool.noise.slicing import digit_factors, digit_powers
 from nmtool.noise.tiling import Tile as Tile
 
 Range: TypeAlias = float | Literal["dynamic", "calibrated"]
-"""A number; "dynamic": the largest |signal| of each sample; "calibrated": a number per node, from `nmtool calibrate`."""
+"""A number; "dynamic": the largest |signal| of each sample; "calibrated": what `nmtool calibrate` finds per node."""
 
 MAX_LEVELS = 2**24
 """float32 holds all integers up to this one."""
@@ -77,7 +77,7 @@ class Converter:
     def levels(self) -> int | None:
         """Steps from 0 to r; None without rounding."""
         if self.bits is not None:
-            return 2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1
+            return (1 << self.bits - self.signed) - 1
         if self.steps is not None:
             return self.steps // 2 if self.signed else self.steps
         return None
@@ -87,8 +87,9 @@ class Converter:
 class Receiver:
     """Noise of a photonic receiver: variance r^2 (thermal^2 + shot^2 |y| / r + rin^2 (y / r)^2) of a signal y.
 
-    r is the range of the output converter, so each term is a standard deviation at full scale, relative to it. Physically
-    thermal^2 is 4 k T B / R, shot^2 is 2 q I B and rin^2 is RIN B, over the square of the photocurrent I at full scale.
+    r is the range of the output converter, so each term is a standard deviation at full scale, relative to it. In terms
+    of physics thermal^2 is 4 k T B / R, shot^2 is 2 q I B and rin^2 is RIN B, over the square of the photocurrent I at
+    full scale.
 
     Attributes:
         thermal: of the amplifier, whatever the signal.
@@ -117,8 +118,8 @@ class Periphery:
         input: DAC.
         output: ADC of partial sums.
         tile: the size of arrays, and their wires.
-        serial: bits of an input's integer that are applied at a time, with its sign (pulses of both polarities, as in Wan
-            et al. 2022, "A compute-in-memory chip based on resistive random-access memory"); each pass drives the
+        serial: bits of an input's integer that are applied at a time, with its sign (pulses of both polarities, as in
+            Wan et al. 2022, "A compute-in-memory chip based on resistive random-access memory"); each pass drives the
             digit as a fraction of the full range. None: all at once.
         read_noise: of every weight at every matrix-vector product, relative to the largest |w| of the array (or of the
             channel, in a cell so scaled). It is drawn where it is seen, at the output, with the standard deviation
@@ -128,7 +129,7 @@ class Periphery:
 
     input: Converter | None = None
     output: Converter | None = None
-    tile: Tile = Tile()
+    tile: Tile = field(default_factory=Tile)
     serial: int | None = None
     read_noise: float = 0.0
     receiver: Receiver | None = None

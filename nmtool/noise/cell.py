@@ -45,8 +45,8 @@ class Cell:
 
     A weight w becomes w / s, s being the largest |w| of its array or of its output channel, so that devices use their
     whole range. In a differential pair one device holds max(w / s, 0) and another max(-w / s, 0). The conductance then
-    passes through all devices in order: programming of each, drift of each, read noise of each, and last the wires of its
-    tile. What is read is multiplied by s again.
+    passes through all devices in order: programming of each, drift of each, read noise of each, and last the wires of
+    its tile. What is read is multiplied by s again.
 
     Drift compensation multiplies by mean |w at programming| / mean |w now|, of the array or of each output channel: the
     ratio of two read-outs (Joshi et al. 2020, "Accurate deep neural network inference using computational phase-change

@@ -98,7 +98,13 @@ class NumpyChip:
             return conductance
         return np.reshape(self._wires.loaded(conductance, self), conductance.shape)
 
-    reshape, transpose = staticmethod(np.reshape), staticmethod(np.transpose)
+    def reshape(self, x: Float32, shape: tuple[int, ...]) -> Float32:
+        """See Layout.reshape."""
+        return np.reshape(x, shape)
+
+    def transpose(self, x: Float32, axes: tuple[int, ...]) -> Float32:
+        """See Layout.transpose."""
+        return np.transpose(x, axes)
 
     def resized(self, x: Float32, axis: int, before: int, after: int, rank: int) -> Float32:
         """See Layout.resized."""

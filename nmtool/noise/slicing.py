@@ -9,8 +9,8 @@ from nmtool.errors import UsageError
 class Slicing:
     """A weight as a signed integer, cut into slices that are cells of their own (Shafiee et al. 2016, "ISAAC").
 
-    A weight w / s in [-1, 1] becomes an integer of magnitude up to n = 2^(bits - 1) - 1. Its magnitude is cut into digits
-    of `per_slice` bits, least significant first, and a cell holds each: digit d of a weight is the conductance
+    A weight w / s in [-1, 1] becomes an integer of magnitude up to n = 2^(bits - 1) - 1. Its magnitude is cut into
+    digits of `per_slice` bits, least significant first, and a cell holds each: digit d of a weight is the conductance
     sign * d / (2^per_slice - 1), so that every slice uses the whole range of its devices. What slice k computes counts
     `factors[k]` times.
 
@@ -33,7 +33,7 @@ class Slicing:
     @property
     def levels(self) -> int:
         """The largest magnitude of the integers."""
-        return 2 ** (self.bits - 1) - 1
+        return (1 << self.bits - 1) - 1
 
     @property
     def powers(self) -> tuple[int, ...]:

@@ -14,13 +14,13 @@ class Tile:
     """One physical array. A larger matrix is spread over several, and their partial sums are added digitally.
 
     The rows of a matrix are split evenly: ceil(K / ceil(K / rows)) of them on each tile. A convolution puts the input
-    channels of all kernel positions on rows, whole channels to a tile. Each group of a convolution has tiles of its own.
+    channels of all kernel positions on rows, whole channels to a tile. Each group of a convolution has its own tiles.
 
-    Wires: current flows along bit lines (columns) from the cells to the converters, and along word lines (rows) from the
-    drivers to the cells, and voltage drops on every segment between neighbours. To first order in the resistance, for
-    every input, cell k of a column acts as g_k / (1 + r sum_i min(i, k) g_i), with cells counted from the converter, g
-    relative to the largest conductance and r the resistance of a segment times that conductance; likewise along rows,
-    counted from the driver. Each side of differential pairs is an array of its own.
+    Wires: current flows along bit lines (columns) from the cells to the converters, and along word lines (rows) from
+    the drivers to the cells, and voltage drops on every segment between neighbours. To first order in the resistance,
+    for every input, cell k of a column acts as g_k / (1 + r sum_i min(i, k) g_i), with cells counted from the
+    converter, g relative to the largest conductance and r the resistance of a segment times that conductance; likewise
+    along rows, counted from the driver. Each side of differential pairs is an array of its own.
 
     Attributes:
         rows: inputs of a tile; None: as many as needed.
@@ -48,7 +48,7 @@ class Tile:
         return self.bit_line > 0 or self.word_line > 0
 
 
-class DoesNotFit(Exception):
+class TilingError(Exception):
     """An array that tiles cannot hold; the message says why."""
 
 
@@ -98,11 +98,11 @@ def tiling(op_type: str, operand: int, shape: tuple[int, ...], attributes: Mappi
         tile: the tiles.
 
     Raises:
-        DoesNotFit: tiles cannot hold it.
+        TilingError: tiles cannot hold it.
     """
     if op_type in ("MatMul", "Gemm"):
         if len(shape) != 2:
-            raise DoesNotFit(f"tiles hold matrices, and the array has {len(shape)} axes")
+            raise TilingError(f"tiles hold matrices, and the array has {len(shape)} axes")
         transposed = bool(attributes.get("transB" if operand == 1 else "transA", 0))
         outputs_first = (operand == 0) != transposed
         outputs, inputs = shape if outputs_first else shape[::-1]
@@ -118,9 +118,9 @@ def tiling(op_type: str, operand: int, shape: tuple[int, ...], attributes: Mappi
 def _spread(whole: Tiling, tile: Tile) -> Tiling:
     capacity = whole.inputs if tile.rows is None else tile.rows // whole.positions
     if not whole.inputs * whole.outputs:
-        raise DoesNotFit("the array is empty")
+        raise TilingError("the array is empty")
     if not capacity:
-        raise DoesNotFit(f"a kernel of {whole.positions} positions exceeds the {tile.rows} rows of a tile")
+        raise TilingError(f"a kernel of {whole.positions} positions exceeds the {tile.rows} rows of a tile")
     tiles = -(-whole.inputs // capacity)
     columns = min(whole.outputs, tile.columns or whole.outputs)
     spread = {"tiles": tiles, "depth": -(-whole.inputs // tiles), "columns": columns}

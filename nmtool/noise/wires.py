@@ -33,8 +33,8 @@ class Wires:
 
     In a column wire with current I_i of cell i into node i, and the converter's virtual ground before node 1, the
     voltage of node k is r sum_i min(i, k) I_i. With I_i = g_i x_i, which is first order in r, the column carries
-    sum_k g_k (x_k - r sum_i min(i, k) g_i x_i) = sum_k x_k g_k (1 - r sum_i min(i, k) g_i). For 1 - a we take 1 / (1 + a):
-    the same to first order, exact for a single cell, and positive for every wire.
+    sum_k g_k (x_k - r sum_i min(i, k) g_i x_i) = sum_k x_k g_k (1 - r sum_i min(i, k) g_i). For 1 - a we take
+    1 / (1 + a): the same to first order, exact for a single cell, and positive for every wire.
 
     Attributes:
         tiling: how the array lies on tiles.

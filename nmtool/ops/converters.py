@@ -8,9 +8,10 @@ from nmtool.ops.expression import Body, Expression
 
 
 def quantize_function(opset: int) -> ir.Function:
-    """`Quantize (x, range, lowest, levels) => (y)`: a signal limited to [lowest * range, range] in steps of range / levels.
+    """`Quantize (x, range, lowest, levels) => (y)`: a signal in steps of range / levels.
 
-    `lowest` is -1 for signed signals and 0 for unsigned ones; range broadcasts to x. Halves go to the even step.
+    It is limited to [lowest * range, range]; `lowest` is -1 for signed signals and 0 for unsigned ones. range broadcasts
+    to x. Halves go to the even step.
     """
     body = Body(opset)
     x, limit, lowest, levels = (body.input(name) for name in ("x", "range", "lowest", "levels"))
@@ -22,8 +23,8 @@ def quantize_function(opset: int) -> ir.Function:
 def digits_function(opset: int) -> ir.Function:
     """`Digits (x, range, lowest, levels, powers, base) => (y)`: the digits of a quantized signal.
 
-    The magnitude of Quantize's step is written in digits, `base` = 2^bits of them to a `powers` [D], ascending powers of
-    the base. y [D, ...] holds digit / (base - 1) * range, with the sign of x: all digits use the whole range.
+    The magnitude of Quantize's step is written in digits, `base` = 2^bits of them to a `powers` [D], ascending powers
+    of the base. y [D, ...] holds digit / (base - 1) * range, with the sign of x: all digits use the whole range.
     """
     body = Body(opset)
     x, limit, lowest, levels = (body.input(name) for name in ("x", "range", "lowest", "levels"))

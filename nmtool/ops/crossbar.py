@@ -94,7 +94,7 @@ def crossbar_of(
         per_channel: whether cells are scaled by output channel.
 
     Raises:
-        DoesNotFit: tiles cannot hold the array; the message is the reason.
+        TilingError: tiles cannot hold the array; the message is the reason.
     """
     op = ANALOG_OPS["", node.op_type]
     values = {name: each.value for name, each in node.attributes.items()}
@@ -208,7 +208,8 @@ class _Writer:
         limit: Number = 1.0
         if converter is not None:
             if converter.unit == "cell":
-                assert largest is not None and isinstance(converter.range, float | int)
+                assert largest is not None
+                assert isinstance(converter.range, float | int)
                 limit = product.per_sample(full) * (largest * float(converter.range))
             else:
                 limit = self._range(converter, parts, OUTPUT_RANGE, product.within_parts)

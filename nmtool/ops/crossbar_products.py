@@ -1,7 +1,7 @@
 """The products of a crossbar: stock operators on tiles, passes and slices, and where these are in the result."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
@@ -15,7 +15,8 @@ class Product(ABC):
     """One operator's product. What `multiply` returns has, where the crossbar has parts, an axis for each of `axes`.
 
     Attributes:
-        axes: letters of the axes of partial sums: g group, t tile, i pass, b batch, s slice, n output channel, p position.
+        axes: letters of the axes of partial sums: g group, t tile, i pass, b batch, s slice, n output channel,
+            p position.
         within_sample: axes of what `vectors` returns that belong to one sample.
         within_parts: axes of partial sums that belong to one sample.
     """
@@ -251,7 +252,7 @@ class Convolution(Product):
     def _stock(self, x: Expression, array: Expression) -> Expression:
         attributes = {name: ir.RefAttr(name, name, kind) for name, kind in self.crossbar.attributes}
         groups = self.tiling.groups * self.tiling.tiles
-        given = attributes | ({"group": groups} if self.crossbar.has_parts else {})
+        given: dict[str, Any] = attributes | ({"group": groups} if self.crossbar.has_parts else {})
         return self.body.op(self.crossbar.op_type, x, array, **given)
 
     def _tiles(self, x: Expression) -> Expression:
@@ -264,7 +265,7 @@ class Convolution(Product):
         return self._reshaped(padded, -1, groups * places, self._dimensions(padded, 3))
 
     def _retiled(self, array: Expression) -> Expression:
-        """Weights [S, M, C / G, ...] as [G T S M / G, depth, ...], or [S, C, M / G, ...] as [G T depth, S M / G, ...]."""
+        """Weights [S, M, C / G, ...] as [G T S M / G, depth, ...], [S, C, M / G, ...] as [G T depth, S M / G, ...]."""
         groups, tiles, depth = self.tiling.groups, self.tiling.tiles, self.tiling.depth
         inputs, outputs, positions = self.tiling.inputs, self.tiling.outputs, self.tiling.positions
         kernel = self._dimensions(array, -self.spatial)

@@ -34,8 +34,8 @@ def gate(
 ) -> Callable[[Path], None]:
     """The `verify` of a re-import: `check_parity` of the student as it is now, without noise, on a CPU.
 
-    A GPU would round products to fewer bits than the check allows. On hardware that changes the model even without noise
-    (steps, drift), it is the clean model with the student's weights.
+    A GPU would round products to fewer bits than the check allows. On hardware that changes the model even without
+    noise (steps, drift), it is the clean model with the student's weights.
 
     Args:
         student: the student, which is not changed.

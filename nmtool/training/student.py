@@ -45,7 +45,7 @@ class Student(nn.Module):
         report: what is noisy and what is not, as `inject` says it.
         names: path in `graph` of every parameter and buffer, by its ONNX name.
         channels: where the output channels of each noisy array are, by its ONNX name.
-        is_clean_without_noise: at scale 0 it computes what the clean model does; hardware has effects that are no noise.
+        is_clean_without_noise: at scale 0 it is the clean model; hardware has effects that are no noise.
         time: seconds since programming, of shape ().
     """
 

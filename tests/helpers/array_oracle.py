@@ -1,4 +1,4 @@
-"""What operators on analog arrays compute, in plain numpy: vectors out of images, tiles in loops, float64 throughout."""
+"""What operators on analog arrays compute, in plain numpy: vectors out of images, tiles in loops, in float64."""
 
 from itertools import product
 

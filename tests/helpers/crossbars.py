@@ -56,7 +56,8 @@ def crossbar_model(
     graph, opset = model.graph, model.opset_imports[""]
     node = graph[0]
     clean = node.inputs[operand]
-    assert clean is not None and clean.const_value is not None
+    assert clean is not None
+    assert clean.const_value is not None
     shape = tuple(clean.const_value.shape)
     crossbar = crossbar_of(node, operand, shape, periphery, slicing=slicing, per_channel=per_channel)
     function = crossbar_function(crossbar.name, crossbar, opset)

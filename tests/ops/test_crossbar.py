@@ -14,7 +14,7 @@ from running import run_ort, run_reference
 
 from nmtool.hardware.periphery import Converter, Periphery, Receiver, Tile
 from nmtool.noise.slicing import Slicing
-from nmtool.noise.tiling import DoesNotFit
+from nmtool.noise.tiling import TilingError
 from nmtool.ops.crossbar import crossbar_of
 
 
@@ -246,5 +246,5 @@ def test_nodes_share_functions_where_nothing_depends_on_the_size_of_the_array() 
 )
 def test_arrays_that_do_not_fit_say_why(op: str, shape: tuple[int, ...], reason: str) -> None:
     node = ir.node(op, [ir.val("a"), ir.val("b")])
-    with pytest.raises(DoesNotFit, match=reason):
+    with pytest.raises(TilingError, match=reason):
         crossbar_of(node, 1, shape, Periphery(tile=Tile(rows=8)))

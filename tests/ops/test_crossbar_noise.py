@@ -81,7 +81,7 @@ def test_bit_serial_inputs_are_read_once_for_each_pass() -> None:
 
 
 def test_noise_of_converters_and_receivers() -> None:
-    """In front of the output converter: r^2 (noise^2 + thermal^2 + shot^2 |y| / r + rin^2 (y / r)^2); behind the input's."""
+    """Before the output converter r^2 (noise^2 + thermal^2 + shot^2 |y| / r + rin^2 (y / r)^2); behind the input's."""
     x = np.repeat(np.linspace(-1, 1, 5, dtype=np.float32), 20000)[:, None]
     w = np.full((1, 1), 2.0, np.float32)
     receiver = Receiver(thermal=0.03, shot=0.04, rin=0.05)

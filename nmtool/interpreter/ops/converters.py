@@ -1,6 +1,7 @@
-"""Converters of analog arrays: nmtool/ops/converters.py in torch, with gradients that pass straight through the steps."""
+"""Converters of analog arrays: nmtool/ops/converters.py in torch; gradients pass straight through the steps."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from nmtool.interpreter.registry import register_op
 from nmtool.ops import DOMAIN
 
-Number = Tensor | float
+Number: TypeAlias = Tensor | float
 
 
 @register_op("Quantize", domain=DOMAIN, frozen=range(1, 4))
@@ -25,8 +26,8 @@ def digits(
 ) -> Tensor:
     """The digits of the nearest step.
 
-    Put together again (digit k counts power_k (base - 1) / levels) they have the gradient of `quantize`. Each digit gets
-    the share of it that it counts, so that the gradient of a digit's own noise and steps is weighed so too.
+    Put together again (digit k counts power_k (base - 1) / levels) they have the gradient of `quantize`. Each digit
+    gets the share of it that it counts, so that the gradient of a digit's own noise and steps is weighed so too.
     """
     limit = torch.as_tensor(limit).detach()
     powers = torch.as_tensor(powers, dtype=x.dtype, device=x.device).reshape(-1, *(1,) * x.ndim)
