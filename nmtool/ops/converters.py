@@ -10,8 +10,8 @@ from nmtool.ops.expression import Body, Expression
 def quantize_function(opset: int) -> ir.Function:
     """`Quantize (x, range, lowest, levels) => (y)`: a signal in steps of range / levels.
 
-    It is limited to [lowest * range, range]; `lowest` is -1 for signed signals and 0 for unsigned ones. range broadcasts
-    to x. Halves go to the even step.
+    It is limited to [lowest * range, range]; `lowest` is -1 for signed signals and 0 for unsigned ones, and range
+    broadcasts to x. Halves go to the even step.
     """
     body = Body(opset)
     x, limit, lowest, levels = (body.input(name) for name in ("x", "range", "lowest", "levels"))
