@@ -10,6 +10,7 @@ import typer
 from nmtool import errors
 from nmtool.cli import (
     bake,
+    calibrate,
     calibrate_bn,
     check,
     clip,
@@ -47,6 +48,7 @@ _add("bake", bake.bake, bake.EXAMPLES)
 _add("run", run.run, run.EXAMPLES)
 _add("sweep", sweep.sweep, sweep.EXAMPLES)
 _add("clip", clip.clip, clip.EXAMPLES)
+_add("calibrate", calibrate.calibrate, calibrate.EXAMPLES)
 _add("calibrate-bn", calibrate_bn.calibrate_bn, calibrate_bn.EXAMPLES)
 _add("distill", distill.distill, distill.EXAMPLES)
 _add("check", check.check, check.EXAMPLES)

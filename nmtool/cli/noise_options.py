@@ -18,7 +18,8 @@ def _noise_names() -> list[str]:
     return [*NOISE_MODELS, *DEVICES]
 
 
-def _profiles() -> list[str]:
+def profiles() -> list[str]:
+    """Names of the shipped hardware profiles, for completion."""
     from nmtool.hardware.profile import shipped
 
     return list(shipped())
@@ -34,7 +35,7 @@ class NoiseChoice:
             "--hardware",
             metavar="NAME|FILE",
             help="Profile of analog hardware instead of a noise model: `nmtool list hardware`, or a TOML file",
-            autocompletion=_profiles,
+            autocompletion=profiles,
         ),
     ] = None
     changes: Annotated[

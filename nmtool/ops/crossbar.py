@@ -19,7 +19,7 @@ from nmtool.noise.tiling import Tiling, tiling
 from nmtool.ops import DOMAIN, RUN, SCALE
 from nmtool.ops.analog import ANALOG_OPS
 from nmtool.ops.composites import NOISE_ATTRIBUTES
-from nmtool.ops.crossbar_products import PRODUCTS, Product
+from nmtool.ops.crossbar_products import MATRIX_AXES, PRODUCTS, Product, convolution_axes
 from nmtool.ops.expression import Body, Expression, Number
 
 CLEAN, INPUT_RANGE, OUTPUT_RANGE = "clean", "input_range", "output_range"
@@ -64,6 +64,18 @@ class Crossbar:
     def name(self) -> str:
         """For instance CrossbarConv, or CrossbarMatMulLeft where the array is the left operand."""
         return f"Crossbar{self.op_type}{'Left' if self.operand == 0 else ''}"
+
+    @property
+    def axes(self) -> str:
+        """Letters of the axes of partial sums, where there are parts; see nmtool/ops/crossbar_products.py."""
+        return MATRIX_AXES if self.op_type in ("MatMul", "Gemm") else convolution_axes(self.rank)
+
+    def without_noise(self) -> "Crossbar":
+        """The same, but for the noise."""
+        periphery = self.periphery
+        inputs, outputs = (each and replace(each, noise=0.0) for each in (periphery.input, periphery.output))
+        silent = replace(periphery, input=inputs, output=outputs, read_noise=0.0, receiver=None)
+        return replace(self, periphery=silent)
 
     @property
     def has_parts(self) -> bool:
@@ -141,16 +153,31 @@ def crossbar_function(name: str, crossbar: Crossbar, opset: int) -> ir.Function:
     return _Writer(crossbar, opset).function(name)
 
 
+def probe_function(name: str, crossbar: Crossbar, opset: int) -> ir.Function:
+    """The function `name` that gives, instead of the result, the partial sums that reach the output converter.
+
+    Its inputs are the stock operator's required ones, and the input range if that is calibrated; there is no noise.
+    Where the crossbar has parts, the axes are `crossbar.axes`.
+
+    Args:
+        name: of the function.
+        crossbar: what is looked into.
+        opset: as above.
+    """
+    return _Writer(crossbar.without_noise(), opset, probe=True).function(name)
+
+
 class _Writer:
     """Writes one function."""
 
-    def __init__(self, crossbar: Crossbar, opset: int) -> None:
+    def __init__(self, crossbar: Crossbar, opset: int, probe: bool = False) -> None:
         self.crossbar, self.periphery = crossbar, crossbar.periphery
         op = ANALOG_OPS["", crossbar.op_type]
         self.body = body = Body(opset)
         self.stock = [body.input(each) for each in op.inputs[: op.required]]
-        self.given = {each: body.input(each) for each in self._needs()}
-        self.bias = body.input(op.inputs[-1]) if crossbar.bias else None
+        self.probe = probe
+        self.given = {each: body.input(each) for each in self._needs() if not probe or each == INPUT_RANGE}
+        self.bias = body.input(op.inputs[-1]) if crossbar.bias and not probe else None
         self.draws = 0
 
     def _needs(self) -> list[str]:
@@ -169,13 +196,15 @@ class _Writer:
         array, activation = (self._float(self.stock[k]) for k in (self.crossbar.operand, 1 - self.crossbar.operand))
         signal, full = self._inputs(product.vectors(activation), product)
         parts = product.multiply(signal, array)
+        declared = [ir.Attr(each, kind, None) for each, kind in self.crossbar.attributes]
+        if self.probe:
+            return self.body.function(name, [parts], declared)
         if self.periphery.acts_on_outputs:
             parts = self._outputs(parts, signal, array, full, product)
         y = product.digital(self._sum(parts, product))
         if self.bias is not None:
             y = y + product.bias(self._float(self.bias))
         y = self.body.op("Cast", y, to=ir.RefAttr("to", "dtype", ir.AttributeType.INT))
-        declared = [ir.Attr(each, kind, None) for each, kind in self.crossbar.attributes]
         declared += [ir.Attr(each, ir.AttributeType.INT, None) for each in NOISE_ATTRIBUTES]
         return self.body.function(name, [y], declared)
 

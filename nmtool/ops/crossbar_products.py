@@ -11,12 +11,20 @@ if TYPE_CHECKING:
     from nmtool.ops.crossbar import Crossbar
 
 
+MATRIX_AXES = "gtibsn"
+"""Axes of partial sums of matrices: g group, t tile, i pass, b batch, s slice, n output channel, p position."""
+
+
+def convolution_axes(rank: int) -> str:
+    """Axes of partial sums of convolutions whose array has so many axes."""
+    return "ibgtsn" + "p" * (rank - 2)
+
+
 class Product(ABC):
     """One operator's product. What `multiply` returns has, where the crossbar has parts, an axis for each of `axes`.
 
     Attributes:
-        axes: letters of the axes of partial sums: g group, t tile, i pass, b batch, s slice, n output channel,
-            p position.
+        axes: letters of the axes of partial sums.
         within_sample: axes of what `vectors` returns that belong to one sample.
         within_parts: axes of partial sums that belong to one sample.
     """
@@ -117,7 +125,7 @@ class MatrixProduct(Product):
 
     def __init__(self, body: Body, crossbar: "Crossbar") -> None:
         """Write into `body`."""
-        super().__init__(body, crossbar, "gtibsn", (-1,))
+        super().__init__(body, crossbar, MATRIX_AXES, (-1,))
 
     def vectors(self, activation: Expression) -> Expression:
         """[..., K], or [B, K] where there are parts."""
@@ -191,7 +199,7 @@ class Convolution(Product):
     def __init__(self, body: Body, crossbar: "Crossbar") -> None:
         """Write into `body`."""
         self.spatial = crossbar.rank - 2
-        super().__init__(body, crossbar, "ibgtsn" + "p" * self.spatial, tuple(range(1, crossbar.rank)))
+        super().__init__(body, crossbar, convolution_axes(crossbar.rank), tuple(range(1, crossbar.rank)))
         self.transposed = crossbar.op_type == "ConvTranspose"
 
     def vectors(self, activation: Expression) -> Expression:

@@ -31,12 +31,17 @@ class Body:
         self._inputs.append(ir.val(name))
         return Expression(self._inputs[-1], self)
 
-    def op(self, op_type: str, *inputs: "Number | None", domain: str = "", **attributes: Any) -> "Expression":
-        """A node's first output; numbers become float32 constants, None an absent input, ir.RefAttr a reference."""
+    def op(
+        self, op_type: str, *inputs: "Number | None", domain: str = "", outputs: int = 1, **attributes: Any
+    ) -> "Expression":
+        """The first output of a node with `outputs` of them.
+
+        Numbers become float32 constants; None is an absent input, ir.RefAttr a reference to an attribute.
+        """
         values = [None if x is None else self._expression(x).value for x in inputs]
         references = {name: each for name, each in attributes.items() if isinstance(each, ir.Attr)}
         given = {name: each for name, each in attributes.items() if name not in references}
-        value = self._tape.op(op_type, values, given, domain=domain)
+        value = self._tape.op_multi_out(op_type, values, given, domain=domain, num_outputs=outputs)[0]
         node = value.producer()
         assert node is not None
         for attribute in references.values():

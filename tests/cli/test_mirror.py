@@ -13,7 +13,19 @@ VERBS = sorted(COMMANDS.keys() & set(nmtool.__all__))
 
 
 def test_every_verb_of_the_api_is_a_command():
-    assert VERBS == ["bake", "calibrate_bn", "check", "clip", "distill", "doctor", "inject", "run", "strip", "sweep"]
+    assert VERBS == [
+        "bake",
+        "calibrate",
+        "calibrate_bn",
+        "check",
+        "clip",
+        "distill",
+        "doctor",
+        "inject",
+        "run",
+        "strip",
+        "sweep",
+    ]
 
 
 @pytest.mark.parametrize("verb", VERBS)
