@@ -1,6 +1,7 @@
 """Device models as ONNX functions: the physics of nmtool.noise, written into the model instead of computed."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import onnx_ir as ir
 
@@ -146,7 +147,7 @@ class OnnxChip:
 
     def _primitive(self, name: str, x: Expression, *parameters: Number, drawn: Drawn, scale: Number) -> Expression:
         references = {each: ir.RefAttr(each, each, ir.AttributeType.INT) for each in ("seed", "stream")}
-        attributes = references | {"draw": self._draw, "dtype": int(ir.DataType.FLOAT)}
+        attributes: dict[str, Any] = references | {"draw": self._draw, "dtype": int(ir.DataType.FLOAT)}
         self._draw += 1
         return self.body.op(name, x, *parameters, self._input(_TRIALS[drawn]), scale, domain=DOMAIN, **attributes)
 

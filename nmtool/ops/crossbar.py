@@ -10,6 +10,7 @@ Passes of bit-serial inputs multiply the batch, slices of weights multiply outpu
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import onnx_ir as ir
 
@@ -285,7 +286,7 @@ class _Writer:
 
     def _gaussian(self, x: Expression, std: Number) -> Expression:
         references = {each: ir.RefAttr(each, each, ir.AttributeType.INT) for each in ("seed", "stream")}
-        attributes = references | {"draw": self.draws, "dtype": int(ir.DataType.FLOAT)}
+        attributes: dict[str, Any] = references | {"draw": self.draws, "dtype": int(ir.DataType.FLOAT)}
         self.draws += 1
         return self.body.op("GaussianNoise", x, std, self.given[RUN], self.given[SCALE], domain=DOMAIN, **attributes)
 
