@@ -237,13 +237,16 @@ class NoiseRewriter:
         function = self._functions.cells(cell, len(array.tensor.shape), size.channels, planned.wires, slices)
         inputs = [self._inputs.value(candidate.site.function, value.name or "") for value in function.inputs[1:]]
         stem = f"{array.value.name}{NOISY_SUFFIX}"
+        held = self._value_like(stem, array.value)
+        if slices and cell.slicing is not None:
+            held.shape = ir.Shape([len(cell.slicing.powers), *array.tensor.shape.numpy()])
         node = ir.Node(
             DOMAIN,
             function.name,
             [array.value, *inputs],
             self._noise_attributes(candidate),
             name=f"{NODE_PREFIX}{stem}",
-            outputs=[self._value_like(stem, array.value)],
+            outputs=[held],
         )
         return [node]
 
