@@ -69,6 +69,7 @@ class NoiseRewriter:
         self._full_name = FullNames(model)
         self._functions = NoiseFunctions(opset)
         self._noisy: dict[ir.Value, ir.Value] = {}
+        self._held: dict[ir.Value, str] = {}
         self._parameters: dict[object, list[ir.Value]] = {}
         self._heads: dict[int, tuple[ir.Graph, list[ir.Node]]] = {}
 
@@ -85,7 +86,7 @@ class NoiseRewriter:
         if isinstance(noise, Cell):
             assert array is not None
             assert size is not None
-            self._put_in_front(candidate, array, lambda: self._cell_node(candidate, array, noise, planned, size))
+            self._hold(candidate, array, noise, planned, size)
         elif array is None:
             function = self._functions.dynamic(noise.stages()[0])
             self._replace(candidate, function, self._dynamic_parameters(candidate, noise))
@@ -187,7 +188,7 @@ class NoiseRewriter:
         assert array is not None
         if isinstance(noise, Cell):
             assert size is not None
-            self._put_in_front(candidate, array, lambda: self._cell_node(candidate, array, noise, planned, size))
+            self._hold(candidate, array, noise, planned, size)
         elif noise is not None:
             assert size is not None
             self._put_in_front(candidate, array, lambda: self._primitives(candidate, array, noise, size.weights))
@@ -229,26 +230,27 @@ class NoiseRewriter:
             return self._inputs.value(candidate.site.function, name)
         return node.inputs[-1]  # the bias
 
-    def _cell_node(
-        self, candidate: Candidate, array: ConstantArray, cell: Cell, planned: Plan, size: Size
-    ) -> list[ir.Node]:
-        """The node that holds the array in cells."""
+    def _hold(self, candidate: Candidate, array: ConstantArray, cell: Cell, planned: Plan, size: Size) -> None:
+        """Hold the array in cells, which are the same for all its users."""
         slices = planned.crossbar is not None and planned.crossbar.slicing is not None
         function = self._functions.cells(cell, len(array.tensor.shape), size.channels, planned.wires, slices)
+        if self._held.setdefault(array.value, function.name) != function.name:
+            raise ModelError(
+                f"array {array.name!r} cannot be held as node {label(candidate.site.node)!r} wants it: another node "
+                "that uses it has other cells, slices or tiles",
+                hint="give all nodes of a shared array the same [[layers]], or keep all but one digital",
+            )
         inputs = [self._inputs.value(candidate.site.function, value.name or "") for value in function.inputs[1:]]
         stem = f"{array.value.name}{NOISY_SUFFIX}"
         held = self._value_like(stem, array.value)
         if slices and cell.slicing is not None:
             held.shape = ir.Shape([len(cell.slicing.powers), *array.tensor.shape.numpy()])
-        node = ir.Node(
-            DOMAIN,
-            function.name,
-            [array.value, *inputs],
-            self._noise_attributes(candidate),
-            name=f"{NODE_PREFIX}{stem}",
-            outputs=[held],
-        )
-        return [node]
+
+        def node() -> list[ir.Node]:
+            attributes, name = self._noise_attributes(candidate), f"{NODE_PREFIX}{stem}"
+            return [ir.Node(DOMAIN, function.name, [array.value, *inputs], attributes, name=name, outputs=[held])]
+
+        self._put_in_front(candidate, array, node)
 
     def _relaid(self, layout: ir.Node, source: ir.Value) -> ir.Value:
         """A copy of a layout operator that takes the noisy array; the original stays for its other users."""

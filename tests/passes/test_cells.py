@@ -12,6 +12,7 @@ from running import has_library, run_ort, run_reference
 import nmtool
 from build import model, weights
 from nmtool.errors import ModelError, UsageError
+from nmtool.hardware.profile import load
 from nmtool.noise import noise_model
 from nmtool.noise.base import Channels
 from nmtool.noise.cell import Cell
@@ -116,6 +117,16 @@ def test_an_array_is_held_once_for_all_its_users():
     injection = inject(model(text, w=weights(3, 3)), noise="pcm", opset=18)
     assert [node.op_type for node in injection.model.graph] == ["PcmCell", "MatMul", "MatMul"]
     assert sum(node.status == "noisy" for node in injection.report.nodes) == 2
+
+
+def test_users_of_an_array_that_want_other_cells_are_refused():
+    proto = model("g (float[2,3] x) => (float[2,3] y) { h = MatMul(x, w) y = MatMul(h, w) }", w=weights(3, 3))
+    for node, name in zip(proto.graph.node, ("first", "second"), strict=True):
+        node.name = name
+    layers = [{"nodes": "second", "weights": {"devices": [{"name": "pcm"}], "scale": "channel"}}]
+    hardware = load({**load("pcm").table, "weights": {"devices": [{"name": "pcm"}]}, "layers": layers})
+    with pytest.raises(ModelError, match="array 'w' cannot be held as node 'second' wants it"):
+        inject(proto, noise=hardware)
 
 
 def test_recurrent_weights_are_held_too():

@@ -84,6 +84,18 @@ def test_fine_converters_on_tiles_are_the_clean_model(cnn):
     )
 
 
+def test_slices_in_converters_of_their_own_are_the_clean_model(cnn):
+    """12-bit weights in three slices, each with fine converters; also where no converter sees the slices."""
+    x = {"x": np.random.default_rng(2).standard_normal((3, 2, 6, 6)).astype(np.float32)}
+    weights_of = ["weights.devices=[]", "weights.slicing={bits=13, per_slice=4}"]
+    fine = ["periphery.tile.rows=20", "periphery.output.bits=22", "periphery.input.bits=22"]
+    for hardware in (profile("generic-imc-8bit", *weights_of, *fine), profile("ideal", *weights_of)):
+        noisy = nmtool.inject(cnn, noise=hardware).model
+        onnx.checker.check_model(ir.to_proto(noisy), full_check=True)
+        np.testing.assert_allclose(nmtool.run(noisy, x)["logits"], nmtool.run(cnn, x)["logits"], atol=5e-3)
+        assert ir.to_proto(nmtool.strip(noisy)) == ir.to_proto(ir.from_proto(cnn))
+
+
 def test_what_is_digital_and_what_is_not_modelled():
     text = """g (float[4,1,3] x) => (float[4,1,1,2] y, float[4,1,7] z) {
       y = LSTM<hidden_size=2>(x, w, r)
