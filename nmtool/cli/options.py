@@ -2,7 +2,7 @@
 
 import functools
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,9 +16,11 @@ CustomOps = Annotated[
     list[Path] | None,
     Option("--custom-ops", metavar="FILE", help="Your own operator library for ONNX Runtime; repeatable"),
 ]
+Device = Annotated[Literal["cpu", "cuda"] | None, Option(help="Where the backend torch runs", show_default="cpu")]
 Scale = Annotated[float, Option(metavar="X", help="Factor on every standard deviation; 0 is the clean model")]
 
 
-def backend_options(custom_ops: list[Path] | None) -> dict[str, Any]:
+def backend_options(custom_ops: list[Path] | None, device: str | None) -> dict[str, Any]:
     """Options for a backend: only those that are given, since few backends take them."""
-    return {"custom_ops": custom_ops} if custom_ops else {}
+    given = {"custom_ops": custom_ops, "device": device}
+    return {name: value for name, value in given.items() if value}

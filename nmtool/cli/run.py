@@ -35,6 +35,7 @@ def run(
         str,
         Option(metavar="NAME", help="What runs the model; `nmtool list backends` has all", autocompletion=_backends),
     ] = "onnxruntime",
+    device: options.Device = None,
     custom_ops: options.CustomOps = None,
     outputs: Annotated[
         list[str] | None,
@@ -60,7 +61,7 @@ def run(
         backend=backend,
         outputs=outputs or None,
         data_options=data.options(),
-        **options.backend_options(custom_ops),
+        **options.backend_options(custom_ops, device),
     )
     if output is not None:
         with written_whole(output) as staged, staged.open("wb") as file:

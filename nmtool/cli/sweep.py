@@ -8,7 +8,7 @@ import typer
 from nmtool.cli.command import command, examples
 from nmtool.cli.data_options import DataOption, DataSource
 from nmtool.cli.noise_options import NoiseOptions
-from nmtool.cli.options import CustomOps, Force, Option, backend_options
+from nmtool.cli.options import CustomOps, Device, Force, Option, backend_options
 from nmtool.cli.output import Output, refuse_overwriting
 from nmtool.cli.progress import progress
 from nmtool.cli.report import print_sweep
@@ -61,6 +61,7 @@ def sweep(
     backend: Annotated[
         str, Option(metavar="NAME", help="What runs the models; `nmtool list backends` has all")
     ] = "onnxruntime",
+    device: Device = None,
     custom_ops: CustomOps = None,
     threads: Annotated[
         int | None, Option(metavar="N", min=1, help="Threads of all workers together", show_default="one per core")
@@ -97,7 +98,7 @@ def sweep(
             data_options=data.options(labels),
             progress=report,
             injection=noise.placement(),
-            **backend_options(custom_ops),
+            **backend_options(custom_ops, device),
         )
     if csv:
         result.write_csv(csv)
