@@ -1,11 +1,11 @@
 """How much noise a network bears after each treatment: trains and measures every arm, and prints a table.
 
-    python examples/cifar10/arms.py resnet20.onnx --config examples/cifar10/study.toml --data cifar10 --out r20 --eta 0.08
+    python examples/cifar10/arms.py resnet20.onnx --config study.toml --data cifar10 --out r20 --eta 0.08
 
 trains every arm for noise of strength 0.08 on cifar10/train.npz, and measures it on cifar10/test.npz. One row of the
-table alone: `--arm robust`. Several strengths: `--eta 0.04 0.08`. What is there already is not made again, and a training
-that was interrupted goes on: repeat the command. `--jobs 8 --device cuda` runs eight trainings at a time on one GPU;
-`--minutes 9` stops them all after that time, with nothing lost but the steps since the last checkpoint.
+table alone: `--arm robust`. Several strengths: `--eta 0.04 0.08`. What is there already is not made again, and a
+training that was interrupted goes on: repeat the command. `--jobs 8 --device cuda --backend torch` runs eight trainings
+at a time on one GPU; `--minutes 9` stops them all after that time, and each saves where it is.
 
 The settings, the same for all arms, are in the configuration: tables [data], [distill] and [sweep] of `nmtool`.
 """
@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ def work(row: Row, args: argparse.Namespace, end: float) -> None:
                 process.terminate()  # a training saves and ends
                 process.wait()
         if process.returncode:
-            print(f"{row.name}: {command[3]} ended with {process.returncode}, see its log", file=sys.stderr)
+            reason = (args.out / f"{row.name}.log").read_text().strip().splitlines()[-1]
+            print(f"{row.name}: {command[3]} ended with {process.returncode}: {reason}", file=sys.stderr)
             return
 
 
@@ -89,7 +91,10 @@ def table(rows: Sequence[Row], folder: Path) -> None:
             continue
         with Store(path) as store:
             records = list(store.records.values())
-        result = SweepResult("top1", True, records)
+        levels = {record.point.eta for record in records} - {0.0}
+        measured = Counter(record.point.trial for record in records if record.point.eta > 0)
+        whole = [each for each in records if not each.point.eta or measured[each.point.trial] == len(levels)]
+        result = SweepResult("top1", True, sorted(whole, key=lambda each: each.point.eta))
         clean = store.records[Point(row.name, 0.0, 0)].value if clean is None else clean
         figures = {each.eta: each.summary for each in result.summary()}
         noisy = [

@@ -33,5 +33,5 @@ if __name__ == "__main__":
     read = sheets if (source / "labels.npz").exists() else batches
     for part in ("train", "test"):
         images, labels = read(source, part)
-        np.savez(folder / f"{part}.npz", image=np.ascontiguousarray(images), label=labels.astype(np.int64))
+        np.savez(folder / f"{part}.npz", input=np.ascontiguousarray(images), label=labels.astype(np.int64))
         print(f"wrote {len(labels)} images: {folder / part}.npz")

@@ -6,6 +6,7 @@ labels int64 [3000]; take int64 [3000], of which those below 5 are the test set;
 """
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ if __name__ == "__main__":
     arrays, folder = np.load(sys.argv[1]), Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     offsets, audio = arrays["offsets"], arrays["audio"]
-    frames = np.stack([features(audio[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)])
+    frames = np.stack([features(audio[a:b]) for a, b in pairwise(offsets)])
     test = arrays["take"] < 5
     for part, chosen in (("train", ~test), ("test", test)):
         np.savez(folder / f"{part}.npz", frames=frames[chosen], label=arrays["labels"][chosen])
