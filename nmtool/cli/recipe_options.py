@@ -46,6 +46,9 @@ class RecipeOptions:
     clip_start: Annotated[float | None, _Setting(metavar="K", help="Limit at the start, if another")] = None
     clip_per: Annotated[ClipPer | None, _Setting(help="Whose standard deviation")] = None
     batchnorm: Annotated[BatchNormMode | None, _Setting(help="What happens to running statistics")] = None
+    batchnorm_freeze: Annotated[
+        float | None, _Setting(metavar="SHARE", help="Part of the training after which these are used and kept")
+    ] = None
     augment: Annotated[
         list[str] | None, _Setting(metavar="WHAT", help="flip, crop:PIXELS or module:function; repeatable")
     ] = None

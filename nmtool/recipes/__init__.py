@@ -41,6 +41,8 @@ class Recipe:
         clip_per: whether the deviation is that of the array or of each output channel.
         batchnorm: running statistics "update" under noise, stay "frozen" (and are used), or are updated and then
             "recalibrate"d under noise before each validation.
+        batchnorm_freeze: share of the training after which the running statistics are taken anew under noise and then
+            used, as in the finished model: batch statistics hide how far the noise of one chip shifts a channel.
         optimizer: "sgd" or "adamw".
         lr: largest learning rate.
         momentum: of sgd (Nesterov's).
@@ -70,6 +72,7 @@ class Recipe:
     clip_start: float = 0.0
     clip_per: ClipPer = "array"
     batchnorm: BatchNormMode = "update"
+    batchnorm_freeze: float = 1.0
     optimizer: Optimizer = "sgd"
     lr: float = 0.01
     momentum: float = 0.9
@@ -83,7 +86,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate", "draws"):
             _require(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
-        for name in ("alpha", "eta_ramp", "warmup"):
+        for name in ("alpha", "eta_ramp", "warmup", "batchnorm_freeze"):
             _require(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "from 0 to 1")
         for name in ("label_smoothing", "momentum", "ema"):
             _require(name, getattr(self, name), 0 <= getattr(self, name) < 1, ">= 0 and < 1")

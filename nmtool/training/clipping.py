@@ -24,8 +24,8 @@ class WeightLimits:
             if weights is not None and weights.requires_grad:
                 axis = channels.axis if per == "channel" else None
                 deviation = measure(weights, "std", axis, channels.groups).to(weights.dtype)
-                deviation[deviation == 0] = torch.inf  # equal weights have no outliers
-                self._limited.append((weights, deviation))
+                unlimited = torch.where(deviation > 0, deviation, torch.inf)  # equal weights have no outliers
+                self._limited.append((weights, unlimited))
 
     @torch.no_grad()
     def apply(self, k: float) -> None:

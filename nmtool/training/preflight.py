@@ -88,7 +88,8 @@ def try_a_batch(
     trial, scale = torch.tensor(0, device=device), torch.tensor(0.0, device=device)
     feeds = list(batch.feeds.values())
     try:
-        outputs = student(*feeds, trial, scale)
+        with torch.backends.cudnn.flags(allow_tf32=False):  # a GPU would round as much as mixed samples differ
+            outputs = student(*feeds, trial, scale)
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise ModelError(
             f"the model cannot be run on a batch of {len(batch.indices)} in torch: {str(error).splitlines()[0]}",
@@ -131,7 +132,7 @@ def _require_independence(student: Student, feeds: list[Tensor], outputs: tuple[
     trial, scale = torch.tensor(0, device=feeds[0].device), torch.tensor(0.0, device=feeds[0].device)
     if count < 2:
         return
-    with torch.no_grad():
+    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
         alone = student(*(feed[:1] if feed.ndim and len(feed) == count else feed for feed in feeds), trial, scale)
     for together, single in zip(outputs, alone, strict=True):
         if together.ndim == 0 or not together.is_floating_point():

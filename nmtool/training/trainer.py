@@ -4,6 +4,7 @@ Whatever is random in a step follows from the seed and the number of the step, s
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -96,9 +97,9 @@ class Trainer:
         self.batches, self._validator, self._recipe, self._plan = batches, validator, recipe, plan
         self._process = process
         self._seed = derived(plan.seed, Purpose.TRAINING_NOISE)
-        self._frozen = [
-            each.module for each in running_statistics(student) if each.merged or recipe.batchnorm == "frozen"
-        ]
+        statistics = running_statistics(student)
+        self._normalizing = [each.module for each in statistics]
+        self._frozen = [each.module for each in statistics if each.merged or recipe.batchnorm == "frozen"]
         self._limits = WeightLimits(student, recipe.clip_per)
         self._optimizer = _optimizer(student, recipe)
         self._average = {name: each.clone() for name, each in student.state_dict().items()} if recipe.ema else {}
@@ -108,6 +109,7 @@ class Trainer:
         self._per_step = recipe.accumulate * process.count
         self.steps = max(1, micro_batches // self._per_step)
         self.per_epoch = max(1, batches.per_epoch // self._per_step)
+        self._freeze_at = math.ceil(recipe.batchnorm_freeze * self.steps)
         compiled = torch.compile(student) if plan.compile else student
         self._parallel = process.parallel(compiled)
 
@@ -154,6 +156,7 @@ class Trainer:
         if progress.before is None:
             progress.before = progress.best = self._scores()  # what training has to beat
             self._best = self._copy()
+            self._limits.apply(clip_limit(self._recipe, 0.0))
             self._save(save)
         loader = self._loader()
         while progress.step < self.steps and not self._is_over():
@@ -201,6 +204,8 @@ class Trainer:
         recipe, step, student = self._recipe, self.progress.step, self._student
         done = step / self.steps
         eta = strength(recipe, self._plan.eta, done, self._plan.seed, step)
+        if step == self._freeze_at and len(self._normalizing) > len(self._frozen):
+            self._recalibrate()
         self._set_modes()
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(recipe, done)
@@ -255,7 +260,7 @@ class Trainer:
     def _set_modes(self) -> None:
         self._student.train()
         self._student.reseed(self._seed)
-        for module in self._frozen:
+        for module in self._normalizing if self.progress.step >= self._freeze_at else self._frozen:
             module.eval()
 
     @torch.no_grad()
@@ -273,7 +278,7 @@ class Trainer:
         current = self._copy()
         if self._average:
             self._student.load_state_dict(self._average)
-        if self._recipe.batchnorm == "recalibrate":
+        if self._recipe.batchnorm == "recalibrate" and progress.step <= self._freeze_at:
             self._recalibrate()
         scores = self._scores()
         if progress.best is None or scores is None or self._is_better(scores, progress.best):

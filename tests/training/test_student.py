@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from normed import with_batch_norm
 from running import run_ort
 from zoo import ZOO
 
@@ -15,6 +16,7 @@ from nmtool.probe import random_inputs
 from nmtool.verbs.inject import inject
 
 torch = pytest.importorskip("torch")
+from nmtool.training.clipping import WeightLimits
 from nmtool.training.student import Placement, Student
 
 SEED, ETA = 7, 0.05
@@ -50,6 +52,11 @@ def test_equal_to_the_injected_model(entry, name):
         np.testing.assert_allclose(have, want, rtol=10 * step, atol=step * max(np.abs(want).max(initial=0), 1e-3))
 
 
+CONV = model(
+    "g (float[N,3,8,8] x) => (float[N,4] y) { [c] h = Conv(x, v)  r = Relu(h)  f = Flatten(r)  y = MatMul(f, w) }",
+    v=weights(5, 3, 3, 3),
+    w=weights(180, 4),
+)
 GEMM = model("g (float[N,5] x) => (float[N,3] y) { y = Gemm<transB=1>(x, w, b) }", w=weights(3, 5), b=weights(3))
 
 
@@ -80,6 +87,19 @@ def test_a_mirrored_student_has_the_opposite_noise():
     np.testing.assert_allclose(outputs(module, [x])[0] - clean, clean - noisy, rtol=1e-4, atol=1e-5)
     module.mirror(False)
     assert np.array_equal(outputs(module, [x])[0], noisy)
+
+
+@pytest.mark.parametrize("per", ["array", "channel"])
+@pytest.mark.parametrize("name", NOISE_MODELS)
+def test_a_step_stays_on_the_device_of_the_student(name, per):
+    """The device "meta" has no values, but complains of tensors of other devices as a GPU does."""
+    module = student(with_batch_norm(CONV, {"x": weights(2, 3, 8, 8)}), name).to("meta").train()
+    feed, trial = torch.empty(2, 3, 8, 8, device="meta"), torch.empty((), dtype=torch.int64, device="meta")
+    limits = WeightLimits(module, per)
+    (y,) = module(feed, trial, torch.empty((), device="meta"))
+    y.square().sum().backward()
+    limits.apply(2.0)
+    assert {str(each.grad.device) for each in module.parameters()} == {"meta"}
 
 
 def test_only_selected_nodes_are_noisy():

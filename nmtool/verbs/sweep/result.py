@@ -55,11 +55,13 @@ class SweepResult:
             values.setdefault((record.point.model, record.point.eta), []).append(record.value)
         return [Row(model, eta, summarize(each)) for (model, eta), each in values.items()]
 
-    def tolerance(self, drop: float) -> dict[str, Tolerance]:
+    def tolerance(self, drop: float, reference: float | None = None) -> dict[str, Tolerance]:
         """The largest noise level at which the mean metric is within `drop` of the clean value, for every model.
 
         Args:
             drop: in units of the metric: 0.01 is one percentage point of accuracy.
+            reference: value that the drop is from, for all models: that of the original, where they were made from
+                one. None: each model's own clean value.
 
         Raises:
             UsageError: the drop is negative or not a number.
@@ -67,7 +69,7 @@ class SweepResult:
         """
         if not drop >= 0:
             raise UsageError(f"drop must not be negative: {drop}")
-        return {model: self._tolerance(model, drop) for model in self.models}
+        return {model: self._tolerance(model, drop, reference) for model in self.models}
 
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON-serialisable values."""
@@ -101,7 +103,7 @@ class SweepResult:
         for row in self.summary():
             yield {"model": row.model, "eta": row.eta} | dataclasses.asdict(row.summary)
 
-    def _tolerance(self, model: str, drop: float) -> Tolerance:
+    def _tolerance(self, model: str, drop: float, reference: float | None) -> Tolerance:
         records = [record for record in self.points if record.point.model == model]
         values = {(record.point.trial, record.point.eta): record.value for record in records}
         etas = sorted({eta for _, eta in values})
@@ -110,4 +112,4 @@ class SweepResult:
         if not math.isfinite(clean):
             raise ModelError(f"{model} without noise has {self.metric} {clean}")
         grid = [[clean, *(values[trial, eta] for eta in etas[1:])] for trial in trials]
-        return tolerance(etas, np.array(grid), drop, self.higher_is_better)
+        return tolerance(etas, np.array(grid), drop, self.higher_is_better, reference)

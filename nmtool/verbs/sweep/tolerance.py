@@ -33,8 +33,10 @@ class Tolerance:
     beyond_grid: bool
 
 
-def tolerance(etas: Sequence[float], values: Float64, drop: float, higher_is_better: bool) -> Tolerance:
-    """Find eta*: where the mean metric leaves the band of `drop` around the clean value.
+def tolerance(
+    etas: Sequence[float], values: Float64, drop: float, higher_is_better: bool, reference: float | None = None
+) -> Tolerance:
+    """Find eta*: where the mean metric leaves the band of `drop` around the reference; 0 if it never is in it.
 
     The means are first made monotone (isotonic regression: a mean that recovers at a higher level is pooled with its
     neighbours), then joined by straight lines. The 95 % interval is a percentile bootstrap over trials; a trial is
@@ -45,10 +47,12 @@ def tolerance(etas: Sequence[float], values: Float64, drop: float, higher_is_bet
         values: the metric, float64 [trials, levels]; the first column is the clean value.
         drop: accepted loss, not negative.
         higher_is_better: the direction of the metric.
+        reference: what the drop is from; None: the clean value.
     """
     levels = np.asarray(etas, np.float64)
     goodness = values if higher_is_better else -values
-    limit = goodness[0, 0] - drop
+    start = goodness[0, 0] if reference is None else reference if higher_is_better else -reference
+    limit = start - drop
     eta = _crossing(levels, goodness.mean(axis=0), limit)
     trials = len(values)
     if trials < 2:
@@ -65,7 +69,9 @@ def _crossing(levels: Float64, means: Float64, limit: float) -> float:
     below = np.flatnonzero(fit < limit)
     if below.size == 0:
         return float(levels[-1])
-    before, after = below[0] - 1, below[0]  # the fit begins at the clean value or above, so it has one before
+    if below[0] == 0:
+        return float(levels[0])
+    before, after = below[0] - 1, below[0]
     share = (fit[before] - limit) / (fit[before] - fit[after])
     return float(levels[before] + share * (levels[after] - levels[before]))
 

@@ -41,6 +41,14 @@ def test_a_dip_that_recovers_is_pooled_with_its_neighbour():
     assert tolerance(ETAS, dip, 0.05, higher_is_better=True).eta == pytest.approx(0.2 + 0.1 * 0.01 / 0.36)
 
 
+@pytest.mark.parametrize(("reference", "eta"), [(0.94, 0.05), (0.92, 0.15), (0.97, 0.0)])
+def test_a_drop_may_be_from_another_value(reference, eta):
+    found = tolerance(ETAS, np.array([[0.92, 0.90, 0.80, 0.60]]), 0.03 + 0.04 * (reference == 0.92), True, reference)
+    assert found.eta == pytest.approx(eta)
+    turned = tolerance(ETAS, -np.array([[0.92, 0.90, 0.80, 0.60]]), found.drop, False, -reference)
+    assert turned.eta == pytest.approx(eta)
+
+
 @pytest.mark.parametrize("broken", [np.nan, -np.inf])
 def test_a_level_without_a_value_is_not_tolerated(broken):
     assert tolerance(ETAS, np.array([[0.9, 0.9, broken, broken]]), 0.05, higher_is_better=True).eta == 0.1
