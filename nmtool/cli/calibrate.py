@@ -12,7 +12,7 @@ from nmtool.cli.progress import progress
 
 EXAMPLES = examples(
     "nmtool calibrate digits.onnx --data digits.npz --hardware sram-imc -o ranges.toml",
-    "nmtool inject digits.onnx --hardware sram-imc --calibration ranges.toml -o sram.onnx",
+    "nmtool calibrate digits.onnx --data digits.npz --hardware reram-wan --set periphery.input.percentile=99 -o r.toml",
 )
 
 

@@ -81,8 +81,7 @@ class Student(nn.Module):
         self.is_clean_without_noise = not inject.has_hardware
         self._kinds = tuple(inject.inputs)
         self._oldest = inject.hardware.time
-        self.time: Tensor
-        self.register_buffer("time", torch.tensor(self._oldest), persistent=False)
+        self.time = torch.tensor(self._oldest)  # no buffer: processes would exchange it at every step
         for name in inject.inputs.values():
             model.graph.initializers.pop(name).const_value = None  # inputs that every call gives
         self.report = inject.report
@@ -107,7 +106,7 @@ class Student(nn.Module):
         What devices draw at every run has the number of the trial too: it is another draw of the array's stream.
         """
         *given, trial, scale = inputs
-        noise = {TRIAL: trial, SCALE: scale, RUN: trial, TIME: self.time}
+        noise = {TRIAL: trial, SCALE: scale, RUN: trial, TIME: self.time.to(trial.device)}
         outputs = self.graph(*given, *(noise[kind] for kind in self._kinds))
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
