@@ -3,9 +3,10 @@
 import numpy as np
 import onnx
 import pytest
+from normed import NORMALIZED
 
 import nmtool
-from build import model, weights
+from build import weights
 from nmtool.model import load
 from nmtool.noise import noise_model
 
@@ -14,17 +15,6 @@ from nmtool.training.batchnorm import recalibrate
 from nmtool.training.clipping import WeightLimits
 from nmtool.training.seeds import Purpose, derived, generator
 from nmtool.training.student import Placement, Student
-
-NORMALIZED = model(
-    "g (float[N,3,6,6] x) => (float[N,4] y) { h = Conv(x, w)  n = BatchNormalization(h, s, b, m, v)  r = Relu(n)"
-    "  p = GlobalAveragePool(r)  f = Flatten(p)  y = Gemm(f, u) }",
-    w=weights(8, 3, 3, 3),
-    u=weights(8, 4),
-    s=np.ones(8, np.float32),
-    b=np.zeros(8, np.float32),
-    m=weights(8) / 9,
-    v=np.ones(8, np.float32),
-)
 
 
 def test_frozen_statistics_are_those_under_noise_of_the_clipped_weights(tmp_path):

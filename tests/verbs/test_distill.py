@@ -10,6 +10,7 @@ import time
 import numpy as np
 import onnx
 import pytest
+from normed import NORMALIZED
 
 import nmtool
 from build import model, weights
@@ -226,18 +227,6 @@ def test_a_regression_is_trained_by_its_error(workspace):
     assert result.metric == "mse"
     assert "loss: mse on y" in result.notes
     assert (result.before.clean, result.before.mean > 0) == (0, True)
-
-
-NORMALIZED = model(
-    "g (float[N,3,6,6] x) => (float[N,4] y) { h = Conv(x, w)  n = BatchNormalization(h, s, b, m, v)  r = Relu(n)"
-    "  p = GlobalAveragePool(r)  f = Flatten(p)  y = Gemm(f, u) }",
-    w=weights(8, 3, 3, 3),
-    u=weights(8, 4),
-    s=np.ones(8, np.float32),
-    b=np.zeros(8, np.float32),
-    m=weights(8) / 9,
-    v=np.ones(8, np.float32),
-)
 
 
 @pytest.mark.parametrize("mode", ["update", "frozen", "recalibrate"])
