@@ -66,7 +66,6 @@ class InjectNoise(ir.passes.InPlacePass):
             dynamic: also make the right operand of products of activations noisy.
             fresh: draw the sample inside the model at every run: that of the run where cells draw at every run.
 
-
         Raises:
             UsageError: the seed is out of range, or per_channel is given for cells or hardware.
         """

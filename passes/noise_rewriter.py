@@ -1,6 +1,6 @@
 """The rewriting half of InjectNoise: composites, primitives in front of operands, parameters and functions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,25 +78,19 @@ class NoiseRewriter:
         node, array, noise = candidate.site.node, candidate.array, planned.noise
         if planned.crossbar is not None:
             self._crossbar(candidate, planned, planned.crossbar, size)
-            return
-        if noise is None:
-            return
-        if not isinstance(noise, Cell):
-            self._functions.expect(noise.stages())
-        if isinstance(noise, Cell):
-            assert array is not None
-            assert size is not None
-            self._hold(candidate, array, noise, planned, size)
+        elif noise is None or isinstance(noise, Cell):
+            self._perturb(candidate, planned, size)
         elif array is None:
+            self._functions.expect(noise.stages())
             function = self._functions.dynamic(noise.stages()[0])
             self._replace(candidate, function, self._dynamic_parameters(candidate, noise))
         elif self._fits_composite(candidate, array):
             assert size is not None
+            self._functions.expect(noise.stages())
             parameters = self._array_parameters(candidate, array, noise, size.weights)
             self._replace(candidate, self._functions.composite(node, candidate.operand, noise.stages()), parameters)
         else:
-            assert size is not None
-            self._put_in_front(candidate, array, lambda: self._primitives(candidate, array, noise, size.weights))
+            self._perturb(candidate, planned, size)
 
     def finish(self) -> None:
         """Insert what belongs at the start of graphs, and add functions and opset imports."""
@@ -136,16 +130,41 @@ class NoiseRewriter:
         trial, scale = (self._inputs.value(candidate.site.function, kind) for kind in (TRIAL, SCALE))
         optional = [*node.inputs[op.required :]]
         optional += [None] * (len(op.inputs) - op.required - len(optional))
+        inputs = [*node.inputs[: op.required], *parameters, trial, scale, *optional]
+        self._call(candidate, function, inputs, self._noise_attributes(candidate))
+
+    def _call(
+        self,
+        candidate: Candidate,
+        function: ir.Function,
+        inputs: Sequence[ir.Value | None],
+        drawn: Sequence[ir.Attr],
+    ) -> None:
+        """Put a call of the function in the place of the node, with its attributes and those of the noise."""
+        node = candidate.site.node
         call = ir.Node(
             DOMAIN,
             function.name,
-            [*node.inputs[: op.required], *parameters, trial, scale, *optional],
-            [*node.attributes.values(), *self._noise_attributes(candidate)],
+            inputs,
+            [*node.attributes.values(), *drawn],
             name=node.name,
             doc_string=node.doc_string,
             metadata_props=dict(node.metadata_props),
         )
         replace_node(candidate.site.graph, node, call)
+
+    def _perturb(self, candidate: Candidate, planned: Plan, size: Size | None) -> None:
+        """Let the operand be the noisy array, by cells or primitives behind it; nothing where it is held exactly."""
+        array, noise = candidate.array, planned.noise
+        if noise is None:
+            return
+        assert array is not None
+        assert size is not None
+        if isinstance(noise, Cell):
+            self._hold(candidate, array, noise, planned, size)
+        else:
+            self._functions.expect(noise.stages())
+            self._put_in_front(candidate, array, lambda: self._primitives(candidate, array, noise, size.weights))
 
     def _put_in_front(self, candidate: Candidate, array: ConstantArray, make: Callable[[], list[ir.Node]]) -> None:
         """Let the operand be what nodes behind the array make of it, once for all that use it, where the array is."""
@@ -183,35 +202,16 @@ class NoiseRewriter:
 
     def _crossbar(self, candidate: Candidate, planned: Plan, crossbar: Crossbar, size: Size | None) -> None:
         """Replace the node by a call of a crossbar function, with the noisy array as its operand."""
-        node, array, noise = candidate.site.node, candidate.array, planned.noise
+        node, array = candidate.site.node, candidate.array
         op, clean = ANALOG_OPS["", node.op_type], node.inputs[candidate.operand]
         assert array is not None
-        if isinstance(noise, Cell):
-            assert size is not None
-            self._hold(candidate, array, noise, planned, size)
-        elif noise is not None:
-            assert size is not None
-            self._put_in_front(candidate, array, lambda: self._primitives(candidate, array, noise, size.weights))
+        self._perturb(candidate, planned, size)
         function = self._functions.crossbar(crossbar)
         names = [value.name or "" for value in function.inputs[op.required :]]
         given = [self._crossbar_input(candidate, name, clean) for name in names]
         output = f"{self._full_name(node.outputs[0])}::partial_sums"
         dtype = self._inference.dtype(node.outputs[0]) or array.tensor.dtype
-        call = ir.Node(
-            DOMAIN,
-            function.name,
-            [*node.inputs[: op.required], *given],
-            [
-                *node.attributes.values(),
-                ir.AttrInt64("seed", self._seed),
-                ir.AttrInt64("stream", stream_of(output)),
-                ir.AttrInt64("dtype", dtype.value),
-            ],
-            name=node.name,
-            doc_string=node.doc_string,
-            metadata_props=dict(node.metadata_props),
-        )
-        replace_node(candidate.site.graph, node, call)
+        self._call(candidate, function, [*node.inputs[: op.required], *given], self._drawn(output, dtype))
 
     def _crossbar_input(self, candidate: Candidate, name: str, clean: ir.Value | None) -> ir.Value | None:
         """What a crossbar function gets for an input that its stock operator does not require."""
@@ -336,6 +336,10 @@ class NoiseRewriter:
         else:
             assert activation is not None
             name, dtype = self._full_name(activation), self._inference.dtype(activation) or self._float_type()
+        return self._drawn(name, dtype)
+
+    def _drawn(self, name: str, dtype: ir.DataType) -> list[ir.Attr]:
+        """The attributes of noise that is drawn for what `name` names, in the type `dtype`."""
         return [
             ir.AttrInt64("seed", self._seed),
             ir.AttrInt64("stream", stream_of(name)),

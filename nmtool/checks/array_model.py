@@ -11,14 +11,14 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from nmtool.errors import ModelError
-from nmtool.ops import DOMAIN
+from nmtool.ops import DOMAIN, SCALE, TRIAL
 from nmtool.ops.analog import ANALOG_OPS
 from nmtool.passes.constants import ConstantFinder
 from nmtool.passes.graphs import label
 from nmtool.passes.inject_noise import opset_of
 from nmtool.passes.noisy_nodes import is_primitive, noisy_sites
 
-INPUT, OUTPUT, TRIAL, SCALE = "array", "noisy", "noise_trial", "noise_scale"
+INPUT, OUTPUT = "array", "noisy"
 _ELEMENTS = 1 << 18  # of larger arrays only the first rows are looked at
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import onnx_ir as ir
 
 from nmtool import backends
-from nmtool.checks.array_model import INPUT, OUTPUT, SCALE, TRIAL, NoisyArray, array_model, noisy_arrays
+from nmtool.checks.array_model import INPUT, OUTPUT, NoisyArray, array_model, noisy_arrays
 from nmtool.checks.array_noise import Float64, neutral, p_values, specified, stored
 from nmtool.checks.cells import held_arrays
 from nmtool.checks.declared import noise_of
@@ -37,6 +37,7 @@ from nmtool.errors import ModelError
 from nmtool.hardware import Hardware
 from nmtool.noise.base import Stage
 from nmtool.noise.cell import Cell
+from nmtool.ops import SCALE, TRIAL
 from nmtool.passes.graphs import label
 
 _ELEMENTS = 1 << 15  # of each draw, at least: copies of an array that is smaller
