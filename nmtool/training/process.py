@@ -2,10 +2,14 @@
 
 import datetime
 import os
+import pickle
+import time
+import weakref
 from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
+from numpy.typing import NDArray
 from torch import distributed, nn
 
 from nmtool.errors import SetupError, UsageError
@@ -73,17 +77,38 @@ class Process:
             return flag
         together = torch.tensor(float(flag), device=self.device)
         distributed.all_reduce(together, distributed.ReduceOp.MAX)
-        return bool(together)
+        result, held = bool(together), weakref.ref(together)
+        del together
+        _let_go(held)
+        return result
 
     def share(self, value: Any) -> Any:
         """The value of rank 0."""
         if self.count == 1:
             return value
-        values = [value]
-        distributed.broadcast_object_list(values, src=0, device=self.device)
-        return values[0]
+        content = torch.frombuffer(bytearray(pickle.dumps(value)), dtype=torch.uint8)
+        size = int(self._broadcast(torch.tensor(len(content)))[()])
+        return pickle.loads(self._broadcast(content if self.leads else content.new_empty(size)).tobytes())
+
+    def _broadcast(self, tensor: torch.Tensor) -> NDArray[Any]:
+        sent = tensor.to(self.device, copy=True)
+        distributed.broadcast(sent, src=0)
+        result, held = sent.numpy(force=True).copy(), weakref.ref(sent)
+        del sent
+        _let_go(held)
+        return result
 
     def leave(self) -> None:
         """End taking part."""
         if self.count > 1 and distributed.is_initialized():
             distributed.destroy_process_group()
+
+
+def _let_go(tensor: weakref.ref[torch.Tensor]) -> None:
+    """Wait until gloo's thread, too, has let go of a tensor that was sent.
+
+    The thread takes Python's lock for that; if the process group ends before, torch waits for the thread while it holds
+    the lock, forever (pytorch issue 56297).
+    """
+    while tensor() is not None:
+        time.sleep(0.0001)
