@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nmtool.verbs.calibrate_bn import calibrate_bn as calibrate_bn
     from nmtool.verbs.check import check as check
     from nmtool.verbs.clip import clip as clip
+    from nmtool.verbs.compile import compile as compile
+    from nmtool.verbs.compile import explain_session as explain_session
     from nmtool.verbs.distill import distill as distill
     from nmtool.verbs.doctor import doctor as doctor
     from nmtool.verbs.inject import inject as inject
@@ -31,8 +33,10 @@ _HOME = {
     "calibrate_bn": "nmtool.verbs.calibrate_bn",
     "check": "nmtool.verbs.check",
     "clip": "nmtool.verbs.clip",
+    "compile": "nmtool.verbs.compile",
     "distill": "nmtool.verbs.distill",
     "doctor": "nmtool.verbs.doctor",
+    "explain_session": "nmtool.verbs.compile",
     "inject": "nmtool.verbs.inject",
     "library_path": "nmtool.library",
     "load": "nmtool.model",

@@ -1,5 +1,6 @@
-"""Where the operator library is."""
+"""Where the operator library is, and what it can do here."""
 
+import ctypes
 import importlib.resources
 import os
 from pathlib import Path
@@ -29,3 +30,15 @@ def library_path() -> Path:
     raise SetupError(
         "the operator library is not installed", hint="reinstall nmtool with a C++ compiler at hand: `pip install .`"
     )
+
+
+def simd_levels() -> list[str]:
+    """The instruction sets of this processor that the library has kernels for, the one that it uses last.
+
+    Raises:
+        SetupError: there is no library.
+        OSError: it cannot be loaded.
+    """
+    library = ctypes.CDLL(str(library_path()))
+    library.nmtool_simd_levels.restype = ctypes.c_char_p
+    return str(library.nmtool_simd_levels().decode()).split(",")

@@ -13,6 +13,7 @@ from nmtool.ops import RUN, SCALE, TIME, TRIAL
 
 _KEY = "nmtool.provenance"
 _WEIGHTS = "nmtool.weights"
+_COMPILED = "nmtool.compiled"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +71,10 @@ def read(model: ir.Model) -> Provenance | None:
     """The model's provenance, or None when nmtool did not make it noisy.
 
     Raises:
-        ModelError: the record is there but cannot be understood.
+        ModelError: the record is there but cannot be understood, or the model is compiled: not to be changed any more.
     """
+    if (machine := compiled_for(model.metadata_props)) is not None:
+        raise ModelError(f"the model is compiled for {machine}", hint="give the noisy model that it was compiled from")
     return from_metadata(model.metadata_props)
 
 
@@ -95,6 +98,16 @@ def write(model: ir.Model, provenance: Provenance) -> None:
 def remove(model: ir.Model) -> None:
     """Remove the record, if any."""
     model.metadata_props.pop(_KEY, None)
+
+
+def compiled_for(metadata_props: Mapping[str, str]) -> str | None:
+    """The runtime and machine that `nmtool compile` made the model for, or None."""
+    return metadata_props.get(_COMPILED)
+
+
+def write_compiled(model: ir.Model, machine: str) -> None:
+    """Record in the model's metadata what it is compiled for."""
+    model.metadata_props[_COMPILED] = machine
 
 
 def weights(verb: str, *packages: str, **facts: Any) -> dict[str, str]:

@@ -42,6 +42,8 @@ class Composite:
         inputs: inputs of the stock operator, without absent ones at the end.
         parameters: parameters of the noise.
         draws: what is applied to the array, in order.
+        trial: which sample of the noise.
+        scale: what multiplies its strength.
     """
 
     stock: str
@@ -49,6 +51,8 @@ class Composite:
     inputs: tuple[Value, ...]
     parameters: tuple[Value, ...]
     draws: tuple[Draw, ...]
+    trial: Value
+    scale: Value
 
 
 def noisy_sites(model: ir.Model) -> Iterator[Site]:
@@ -161,6 +165,7 @@ def take_apart(model: ir.Model, node: ir.Node) -> Composite:
         _trim([*node.inputs[: op.required], *node.inputs[end:]]),
         tuple(node.inputs[op.required : end - 2]),
         draws,
+        *node.inputs[end - 2 : end],
     )
 
 

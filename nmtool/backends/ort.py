@@ -6,15 +6,20 @@ import re
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
+import onnx_ir as ir
 
+from nmtool import provenance
 from nmtool.backends.files import path_or_bytes
 from nmtool.backends.runner import Array, Port
 from nmtool.errors import ModelError, SetupError, UsageError
-from nmtool.library import library_path
+from nmtool.library import library_path, simd_levels
 from nmtool.model import ModelSource
+from nmtool.model import load as load_model
+from nmtool.passes.lowering import Lowered, Sampling, lower
 
 try:
     import onnxruntime
@@ -68,6 +73,8 @@ def session(
     library: bool = True,
     custom_ops: Sequence[str | PathLike[str]] = (),
     optimization: Optimization = "all",
+    lowering: bool = True,
+    sampling: Sampling = "weights",
     profile: str | None = None,
 ) -> "onnxruntime.InferenceSession":
     """Open a plain `onnxruntime.InferenceSession` with nmtool's operators registered.
@@ -83,6 +90,11 @@ def session(
         library: register nmtool's operator library. Without it the same model runs on its bodies in standard operators.
         custom_ops: further operator libraries to register, for operators of the model's own.
         optimization: graph optimisation level.
+        lowering: rewrite a noisy model for this machine (docs/performance.md): on the CPU, with the library and all
+            optimisations.
+        sampling: what a lowered model draws noise for. "weights": each weight, the specified values. "auto": the
+            outputs of a product where that is cheaper: the distribution of one noisy matrix for all samples of a run,
+            but other values. "outputs": the same wherever it is possible.
         profile: prefix of the profile (JSON) that the runtime writes when the session's `end_profiling` is called.
 
     Raises:
@@ -94,30 +106,104 @@ def session(
         raise UsageError(f"device {device!r} and providers are two answers to one question", hint="give one of them")
     if device == "cuda":
         require_cuda()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    options.graph_optimization_level = _LEVELS[optimization]
+    own = _library() if library else None
+    libraries = ([own] if own else []) + [Path(path).absolute() for path in custom_ops]
+    chosen = _providers({"auto": providers, "cpu": [_CPU], "cuda": [_CUDA, _CPU]}[device])
+    options = _session_options(libraries, optimization)
     if threads is not None:
         options.intra_op_num_threads = threads
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = profile
-    own = _library() if library else None
-    for path in ([own] if own else []) + [Path(path).absolute() for path in custom_ops]:
+    can_lower = own is not None and chosen == [_CPU] and optimization == "all"
+    if sampling != "weights" and not (lowering and can_lower):
+        logger.warning("noise is drawn for each weight: other sampling needs lowering, on the CPU, with the library")
+    opened = _open_lowered(model, sampling, libraries, options) if lowering and can_lower else None
+    opened = opened or _open(model, options, chosen)
+    if device == "cuda" and _CUDA not in opened.get_providers():  # it falls back to the CPU
+        raise SetupError(f"{version()} cannot use its {_CUDA}", hint="check the driver, CUDA and cuDNN")
+    return opened
+
+
+def _session_options(libraries: Sequence[Path], optimization: Optimization) -> "onnxruntime.SessionOptions":
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.graph_optimization_level = _LEVELS[optimization]
+    for path in libraries:
         try:
             options.register_custom_ops_library(str(path))
         except Exception as error:  # the runtime's exceptions have no other common base
             raise SetupError(f"{version()} cannot load {path}: {error}") from error
-    chosen = _providers({"auto": providers, "cpu": [_CPU], "cuda": [_CUDA, _CPU]}[device])
+    return options
+
+
+def _open(
+    model: ModelSource, options: "onnxruntime.SessionOptions", providers: Sequence[str]
+) -> "onnxruntime.InferenceSession":
     with path_or_bytes(model) as source:
         try:
-            opened = onnxruntime.InferenceSession(source, options, providers=chosen)
+            return onnxruntime.InferenceSession(source, options, providers=providers)
         except Exception as error:  # as above
             name = f"{source}: " if isinstance(source, str) else ""
             raise _model_error(f"{name}{version()} cannot load the model", error) from error
-    if device == "cuda" and _CUDA not in opened.get_providers():  # it falls back to the CPU
-        raise SetupError(f"{version()} cannot use its {_CUDA}", hint="check the driver, CUDA and cuDNN")
-    return opened
+
+
+def _open_lowered(
+    model: ModelSource, sampling: Sampling, libraries: Sequence[Path], options: "onnxruntime.SessionOptions"
+) -> "onnxruntime.InferenceSession | None":
+    """A session of the lowered model, or None where the model stays as it is."""
+    noisy = load_model(model)
+    made_for = provenance.compiled_for(noisy.metadata_props)
+    if made_for is not None:
+        if made_for != machine():
+            raise ModelError(
+                f"the model is compiled for {made_for}; this is {machine()}",
+                hint="compile the noisy model here: `nmtool compile`",
+            )
+        return None
+    try:
+        lowered = lowered_for_cpu(noisy, sampling, libraries)
+        return _open(lowered.model, options, [_CPU]) if lowered is not None and lowered.changed else None
+    except ModelError as error:
+        logger.warning(f"noise runs in its portable form, slower: {error.message}")
+        return None
+
+
+def machine() -> str:
+    """What a lowered model is for: this version of the runtime, on a processor with these instructions."""
+    return f"{version()} with {simd_levels()[-1]}"
+
+
+def lowered_for_cpu(noisy: ir.Model, sampling: Sampling, libraries: Sequence[Path] | None = None) -> Lowered | None:
+    """The model rewritten for `machine`; None where it is not noisy.
+
+    Args:
+        noisy: the model; it is used up.
+        sampling: what noise is drawn for.
+        libraries: operator libraries that the model needs; None: nmtool's.
+
+    Raises:
+        ModelError: the runtime rejects the model.
+        SetupError: an operator library is not installed or cannot be loaded.
+    """
+    if provenance.read(noisy) is None:
+        return None
+    needed = [library_path()] if libraries is None else libraries
+    return lower(noisy, sampling, functools.partial(_laid_out, libraries=needed))
+
+
+def _laid_out(model: ir.Model, libraries: Sequence[Path]) -> ir.Model:
+    """What the runtime makes of a model, with all its optimisations for this machine."""
+    options = _session_options(libraries, "all")
+    options.add_session_config_entry("session.disable_prepacking", "1")  # the session is not going to run
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
+    with TemporaryDirectory(prefix="nmtool-") as folder:
+        file = Path(folder) / "model.onnx"
+        options.optimized_model_filepath = str(file)
+        _open(model, options, [_CPU])
+        laid_out = ir.load(file)
+        ir.external_data.load_to_model(laid_out)
+    return laid_out
 
 
 def load(model: ModelSource, *, library: bool = True, **options: Any) -> "OrtRunner":

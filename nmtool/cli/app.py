@@ -14,9 +14,11 @@ from nmtool.cli import (
     calibrate_bn,
     check,
     clip,
+    compile,
     distill,
     doctor,
     explain,
+    explain_session,
     inject,
     listing,
     run,
@@ -52,6 +54,8 @@ _add("calibrate", calibrate.calibrate, calibrate.EXAMPLES)
 _add("calibrate-bn", calibrate_bn.calibrate_bn, calibrate_bn.EXAMPLES)
 _add("distill", distill.distill, distill.EXAMPLES)
 _add("check", check.check, check.EXAMPLES)
+_add("compile", compile.compile, compile.EXAMPLES)
+_add("explain-session", explain_session.explain_session, explain_session.EXAMPLES)
 _add("explain", explain.explain, explain.EXAMPLES)
 _add("show", show.show, show.EXAMPLES)
 _add("list", listing.list_, listing.EXAMPLES)

@@ -28,8 +28,19 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda"], Option(help="Where ONNX Runtime works; auto is CUDA where it is available")
 ]
 
+Sampling = Annotated[
+    Literal["weights", "outputs", "auto"],
+    Option(
+        help="What noise is drawn for: each weight, or outputs where possible, or where cheaper (docs/performance.md)"
+    ),
+]
 
-def backend_options(custom_ops: list[Path] | None, device: str) -> dict[str, Any]:
+
+def backend_options(custom_ops: list[Path] | None, device: str, sampling: str = "weights") -> dict[str, Any]:
     """Options for a backend: only those that are given, since few backends take them."""
-    given = {"custom_ops": custom_ops or None, "device": None if device == "auto" else device}
+    given = {
+        "custom_ops": custom_ops or None,
+        "device": None if device == "auto" else device,
+        "sampling": None if sampling == "weights" else sampling,
+    }
     return {name: value for name, value in given.items() if value is not None}

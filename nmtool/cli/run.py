@@ -38,6 +38,7 @@ def run(
         Option(metavar="NAME", help="What runs the model; `nmtool list backends` has all", autocompletion=_backends),
     ] = "onnxruntime",
     device: options.Device = "auto",
+    sampling: options.Sampling = "weights",
     custom_ops: options.CustomOps = None,
     outputs: Annotated[
         list[str] | None,
@@ -65,7 +66,7 @@ def run(
         backend=backend,
         outputs=outputs or None,
         data_options=data.options(),
-        **options.backend_options(custom_ops, device),
+        **options.backend_options(custom_ops, device, sampling),
     )
     if output is not None:
         with written_whole(output) as staged, staged.open("wb") as file:

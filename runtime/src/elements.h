@@ -7,11 +7,17 @@
 
 namespace nmtool {
 
+// How weights are blocked (lowered.h); of other operators, zeros.
+struct BlockedWeights {
+  int64_t channels, inputs, block, inner;
+};
+
 // What a node knows before it runs.
 struct Node {
   const OrtApi* api;
   const Kernels* kernels;  // of the CPU
   int64_t seed, stream, draw;
+  BlockedWeights blocked;
 };
 
 // x and y of a run.

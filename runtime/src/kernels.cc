@@ -2,6 +2,9 @@
 // flags and its name in NMTOOL_LEVEL.
 #include "kernels.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "box_muller.h"
 #include "element.h"
 #include "exponential.h"
@@ -17,12 +20,12 @@ constexpr size_t kVectors = kRun / kLanes;  // vectors per run
 // Where the n-th vector of counters puts its first word.
 constexpr size_t Offset(size_t n) { return n / kVectors * kGroup + n % kVectors * kLanes; }
 
-// Calls transform(words, out) for each kLanes counters of the groups, where words[j] are their j-th
-// words and the run of word j goes to out + j * kRun. The words of the next counters are drawn
+// Calls transform(n, words) for each kLanes counters of the groups, where words[j] are their j-th
+// words and the run of word j goes to Offset(n) + j * kRun. The words of the next counters are drawn
 // before the current ones are transformed: the two are independent, so the compiler mixes their
 // instructions and neither waits for its own latencies.
-template <class Out, class Transform>
-inline void ForEachVector(const Source& source, uint64_t first_group, size_t groups, Out* out,
+template <class Transform>
+inline void ForEachVector(const Source& source, uint64_t first_group, size_t groups,
                           Transform transform) {
   const RoundKeys keys(source.key);
   const U64 c1 = U64{} + source.counter[0], c2 = U64{} + source.counter[1],
@@ -41,7 +44,7 @@ inline void ForEachVector(const Source& source, uint64_t first_group, size_t gro
   draw(0, words);
   for (size_t n = 0; n < groups * kVectors; ++n) {
     draw(n + 1, next);
-    transform(words, out + Offset(n));
+    transform(n, words);
     for (size_t j = 0; j < kWords; ++j) words[j] = next[j];
   }
 }
@@ -71,21 +74,34 @@ void NormalsOfWords(const uint32_t* in, size_t groups, float* out) {
 }
 
 void Words(const Source& source, uint64_t first_group, size_t groups, uint32_t* out) {
-  ForEachVector(source, first_group, groups, out, [](const U32 words[kWords], uint32_t* to) {
-    for (size_t j = 0; j < kWords; ++j) Store(words[j], to + j * kRun);
+  ForEachVector(source, first_group, groups, [&](size_t n, const U32 words[kWords]) {
+    for (size_t j = 0; j < kWords; ++j) Store(words[j], out + Offset(n) + j * kRun);
   });
 }
 
 void Uniforms(const Source& source, uint64_t first_group, size_t groups, float* out) {
-  ForEachVector(source, first_group, groups, out, [](const U32 words[kWords], float* to) {
+  ForEachVector(source, first_group, groups, [&](size_t n, const U32 words[kWords]) {
     for (size_t j = 0; j < kWords; ++j) {
-      Store(ToFloat((I32)(words[j] >> 8)) * 0x1p-24f, to + j * kRun);
+      Store(ToFloat((I32)(words[j] >> 8)) * 0x1p-24f, out + Offset(n) + j * kRun);
     }
   });
 }
 
 void Normals(const Source& source, uint64_t first_group, size_t groups, float* out) {
-  ForEachVector(source, first_group, groups, out, StoreNormals);
+  ForEachVector(source, first_group, groups,
+                [&](size_t n, const U32 words[kWords]) { StoreNormals(words, out + Offset(n)); });
+}
+
+void NormalsAhead(const Source& source, uint64_t first_group, size_t groups, float* out,
+                  const Ahead& ahead) {
+  ForEachVector(source, first_group, groups, [&](size_t n, const U32 words[kWords]) {
+    constexpr size_t kStep = kWords * kLanes * sizeof(float);
+    for (size_t at = n * kStep; at < (n + 1) * kStep; at += kCacheLine) {
+      __builtin_prefetch(ahead.read + at, 0);
+      __builtin_prefetch(ahead.write + at, 1);
+    }
+    StoreNormals(words, out + Offset(n));
+  });
 }
 
 template <class T>
@@ -118,6 +134,94 @@ void Stuck(const void* x, const float* thresholds, const float* values, size_t f
   }
 }
 
+// vectors[j] gets lane j of all of them.
+inline void Transpose(F32 vectors[kLanes]) {
+  NMTOOL_UNROLL(4)
+  for (int distance = 1; distance < kLanes; distance *= 2) {
+    I32 low, high;  // lanes with this bit of their number clear stay in the first of a pair
+    for (int lane = 0; lane < kLanes; ++lane) {
+      low[lane] = (lane & distance) == 0 ? lane : kLanes + lane - distance;
+      high[lane] = low[lane] + distance;
+    }
+    NMTOOL_UNROLL(16)
+    for (int k = 0; k < kLanes; ++k) {
+      if ((k & distance) != 0) continue;
+      const F32 a = vectors[k], b = vectors[k + distance];
+      vectors[k] = Pick(a, b, low);
+      vectors[k + distance] = Pick(a, b, high);
+    }
+  }
+}
+
+void GaussianBlock(const Block& block, const float* x, const float* std, float scale,
+                   const float* z, const size_t* rows, float* y) {
+  const size_t turn = block.inner * block.positions;
+  for (size_t channel = 0; channel < block.channels; channel += kLanes) {
+    const F32 size = Load<F32>(std + channel) * scale;
+    size_t start = 0, inner = 0, position = 0;  // of the line of a column: counted, not divided for
+    for (size_t column = 0; column < block.columns; column += kLanes) {
+      F32 draws[kLanes];
+      for (int k = 0; k < kLanes; ++k) draws[k] = Load<F32>(z + rows[channel + k] + column);
+      Transpose(draws);
+      const size_t count = std::min<size_t>(kLanes, block.columns - column);
+      for (size_t k = 0; k < count; ++k) {
+        const size_t at = (start + position * block.inner + inner) * block.channels + channel;
+        Store(Load<F32>(x + at) + size * draws[k], y + at);
+        if (++position < block.positions) continue;
+        position = 0;
+        if (++inner < block.inner) continue;
+        inner = 0;
+        start += turn;
+      }
+    }
+  }
+  const size_t whole = block.columns / turn * turn;  // lines of turns that have all columns
+  for (size_t line = whole; line < block.lines; ++line) {
+    if (whole + (line - whole) % block.inner * block.positions + (line - whole) / block.inner < block.columns) continue;
+    for (size_t c = 0; c < block.channels; ++c) y[line * block.channels + c] = x[line * block.channels + c];
+  }
+}
+
+// other[k] -= times[0] rows[0][k] - … for start <= k < size, several rows at a time: a sum stays in
+// its register.
+template <int kRows>
+inline void Subtract(const float* rows, size_t size, const float* times, size_t start, float* other) {
+  size_t k = start;
+  for (; k + kLanes <= size; k += kLanes) {
+    F32 sum = Load<F32>(other + k);
+    for (int r = 0; r < kRows; ++r) sum -= times[r] * Load<F32>(rows + r * size + k);
+    Store(sum, other + k);
+  }
+  for (; k < size; ++k) {
+    for (int r = 0; r < kRows; ++r) other[k] -= times[r] * rows[r * size + k];
+  }
+}
+
+// Right-looking: rows become final from the top, a few at a time, and are then subtracted from all
+// below. Every inner loop runs along a row.
+void Cholesky(float* matrix, size_t size, float tolerance) {
+  constexpr size_t kRows = 8;
+  std::vector<float> diagonal(size);  // of the given matrix
+  for (size_t j = 0; j < size; ++j) diagonal[j] = matrix[j * size + j];
+  for (size_t first = 0; first < size; first += kRows) {
+    const size_t last = std::min(first + kRows, size);
+    float* const rows = matrix + first * size;
+    for (size_t j = first; j < last; ++j) {
+      float* const row = matrix + j * size;
+      const float left = row[j];
+      const float factor = left > tolerance * diagonal[j] ? 1 / __builtin_sqrtf(left) : 0;
+      for (size_t k = 0; k < j; ++k) row[k] = 0;
+      for (size_t k = j; k < size; ++k) row[k] *= factor;
+      for (size_t i = j + 1; i < last; ++i) Subtract<1>(row, size, row + i, i, matrix + i * size);
+    }
+    for (size_t i = last; i < size; ++i) {
+      float times[kRows];  // only the last rows may be fewer, and nothing is below them
+      for (size_t r = 0; r < kRows; ++r) times[r] = rows[r * size + i];
+      Subtract<kRows>(rows, size, times, i, matrix + i * size);
+    }
+  }
+}
+
 template <class T>
 constexpr Primitives kPrimitives = {sizeof(T), Gaussian<T>, Lognormal<T>, Stuck<T>};
 
@@ -127,11 +231,15 @@ constexpr Primitives kPrimitives = {sizeof(T), Gaussian<T>, Lognormal<T>, Stuck<
 #define NMTOOL_STRING(macro) NMTOOL_STRING_OF(macro)
 
 const Kernels kKernels = {NMTOOL_STRING(NMTOOL_LEVEL),
+                          kLanes,
                           PhiloxOfOne,
                           NormalsOfWords,
                           Words,
                           Uniforms,
                           Normals,
+                          NormalsAhead,
+                          GaussianBlock,
+                          Cholesky,
                           kPrimitives<float>,
                           kPrimitives<double>,
                           kPrimitives<Float16>,

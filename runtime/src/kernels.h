@@ -1,4 +1,5 @@
-// What every SIMD level provides: random draws, and the three primitives applied to draws.
+// What every SIMD level provides: random draws, the three primitives applied to draws, and what
+// lowered models need.
 // kernels.cc implements it once and is compiled once per level.
 #pragma once
 
@@ -36,13 +37,43 @@ struct Primitives {
                 const float* u, size_t count, void* y);
 };
 
+inline constexpr size_t kAhead = 16;
+
+// Some columns of a block of output channels (lowered.h), and where they are stored. Column
+// (t * inner + i) * positions + p is line (t * positions + p) * inner + i.
+struct Block {
+  size_t channels, columns, lines;  // lines without a column are padding
+  size_t inner, positions;
+};
+
+// Memory that is fetched while the normals are drawn, as many bytes as they have: what they will be
+// added to, and where the sums go. Drawing leaves the memory idle, and adding would wait for it.
+struct Ahead {
+  const char* read;
+  const char* write;
+};
+
+inline constexpr size_t kCacheLine = 64;
+
 struct Kernels {
   const char* level;
+  size_t lanes;  // floats in a vector
   void (*philox)(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
   void (*box_muller)(const uint32_t* words, size_t groups, float* out);
   void (*words)(const Source& source, uint64_t first_group, size_t groups, uint32_t* out);
   void (*uniforms)(const Source& source, uint64_t first_group, size_t groups, float* out);
   void (*normals)(const Source& source, uint64_t first_group, size_t groups, float* out);
+  void (*normals_ahead)(const Source& source, uint64_t first_group, size_t groups, float* out,
+                        const Ahead& ahead);
+  // y = x + (std[r] * scale) * z[rows[r] + c] for column c of channel r. The channels are a multiple
+  // of the lanes. z is read for up to kAhead
+  // elements behind the last one.
+  void (*gaussian_block)(const Block& block, const float* x, const float* std, float scale,
+                         const float* z, const size_t* rows, float* y);
+  // The upper triangle U of the symmetric matrix G = U^T U in `matrix` [size, size], in place; the
+  // lower one becomes zero. G may be singular: what is left of a diagonal element below
+  // `tolerance` times that element counts as zero.
+  void (*cholesky)(float* matrix, size_t size, float tolerance);
   Primitives float32, float64, float16, bfloat16;
 };
 

@@ -59,8 +59,23 @@ void GaussianNoise(const Node& node, const Context& context) {
       elements, *node.kernels,
       [&](const Primitives& primitives, const void* x, size_t start, size_t count, void* y) {
         float z[kChunk], buffer[kChunk];
-        node.kernels->normals(source, start / kGroup, Groups(count), z);
+        node.kernels->normals_ahead(source, start / kGroup, Groups(count), z, {static_cast<const char*>(x), static_cast<const char*>(y)});
         primitives.gaussian(x, std.View(start, count, buffer), scale, z, count, y);
+      });
+}
+
+void GaussianLike(const Node& node, const Context& context) {
+  const Elements elements(context);
+  const Broadcast std = elements.Parameter(1, "std");
+  const Source source = SourceOf(node, context, 2);
+  const float scale = context.Scalar<float>(3, "scale");
+  static constexpr float kZeros[kChunk] = {};
+  ForEachChunk(
+      elements, *node.kernels,
+      [&](const Primitives& primitives, const void*, size_t start, size_t count, void* y) {
+        float z[kChunk], buffer[kChunk];
+        node.kernels->normals(source, start / kGroup, Groups(count), z);
+        primitives.gaussian(kZeros, std.View(start, count, buffer), scale, z, count, y);
       });
 }
 

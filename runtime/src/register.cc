@@ -4,6 +4,7 @@
 
 #include "cuda/ops.h"
 #include "levels.h"
+#include "lowered.h"
 #include "nmtool_ops.h"
 #include "ops.h"
 
@@ -14,9 +15,10 @@ struct Op : abi::CustomOp {
   using Compute = void (*)(const Node&, const Context&);
 
   const char* name;
-  std::vector<abi::ElementType> inputs;  // the last two are the trial and the scale
+  std::vector<abi::ElementType> inputs;  // where it draws, the last two are the trial and the scale
   Compute compute;
   const char* provider;  // null is the CPU
+  bool draws;
 
   const OrtApi* api;
 
@@ -54,10 +56,23 @@ void CheckRange(const char* name, int64_t value, int bits) {
 OrtStatus* CreateInstance(const abi::CustomOp* op, const OrtApi* api, const OrtKernelInfo* info,
                           void** instance) {
   return Guard(api, Of(op).name, [&] {
-    const Node node{api, &ActiveLevel(), Attribute(api, info, "seed"),
-                    Attribute(api, info, "stream"), AttributeOr(api, info, "draw", 0)};
+    const auto required = [&](const char* name) {
+      return Of(op).draws ? Attribute(api, info, name) : 0;
+    };
+    const auto optional = [&](const char* name) { return AttributeOr(api, info, name, 0); };
+    const Node node{
+        api,
+        &ActiveLevel(),
+        required("seed"),
+        required("stream"),
+        optional("draw"),
+        {optional("channels"), optional("inputs"), optional("block"), optional("inner")}};
     CheckRange("stream", node.stream, 56);
     CheckRange("draw", node.draw, 8);
+    if (node.blocked.block % static_cast<int64_t>(node.kernels->lanes) != 0) {
+      throw std::invalid_argument("blocks of " + std::to_string(node.blocked.block) +
+                                  " channels are none of " + node.kernels->level);
+    }
     *instance = new Instance{&Of(op), node};
   });
 }
@@ -92,7 +107,12 @@ OrtStatus* InferShape(const abi::CustomOp* op, OrtShapeInferContext* context) {
 // merges them, which old runtimes do not have.
 Op::Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute,
        const char* provider, const OrtApi* api)
-    : name(name), inputs(std::move(inputs)), compute(compute), provider(provider), api(api) {
+    : name(name),
+      inputs(std::move(inputs)),
+      compute(compute),
+      provider(provider),
+      draws(this->inputs.size() > 1),
+      api(api) {
   GetName = [](const abi::CustomOp* op) { return Of(op).name; };
   GetExecutionProviderType = [](const abi::CustomOp* op) { return Of(op).provider; };
   GetInputTypeCount = [](const abi::CustomOp* op) { return Of(op).inputs.size(); };
@@ -118,10 +138,11 @@ struct Domain {
 
   explicit Domain(const OrtApi* api) {
     using abi::kFloat, abi::kInt64, abi::kUndefined;
+    using Inputs = std::vector<abi::ElementType>;
+    const Inputs none = {kUndefined}, one = {kUndefined, kFloat, kInt64, kFloat},
+                 two = {kUndefined, kFloat, kFloat, kInt64, kFloat};
     const auto add = [&](const char* provider, Op::Compute gaussian, Op::Compute lognormal,
                          Op::Compute stuck) {
-      const std::vector<abi::ElementType> one = {kUndefined, kFloat, kInt64, kFloat},
-                                          two = {kUndefined, kFloat, kFloat, kInt64, kFloat};
       ops.emplace_back("GaussianNoise", one, gaussian, provider, api);
       ops.emplace_back("LognormalNoise", two, lognormal, provider, api);
       ops.emplace_back("StuckFaults", two, stuck, provider, api);
@@ -130,6 +151,9 @@ struct Domain {
     add(nullptr, cuda::GaussianNoise, cuda::LognormalNoise, cuda::StuckFaults);
 #else
     add(nullptr, GaussianNoise, LognormalNoise, StuckFaults);
+    ops.emplace_back("BlockedGaussianNoise", one, BlockedGaussianNoise, nullptr, api);
+    ops.emplace_back("GaussianLike", one, GaussianLike, nullptr, api);
+    ops.emplace_back("Cholesky", none, Cholesky, nullptr, api);
 #if defined(NMTOOL_CUDA)
     add("CUDAExecutionProvider", cuda::GaussianNoise, cuda::LognormalNoise, cuda::StuckFaults);
 #endif

@@ -3,7 +3,7 @@
 // was compiled for another.
 //
 // The vectors are the compilers' vector extension (GCC, Clang), which lowers to SSE2, AVX2, AVX-512
-// or NEON. What it lacks are the two operations at the end of this file. On a GPU (NMTOOL_SCALAR)
+// or NEON. What it lacks are the operations at the end of this file. On a GPU (NMTOOL_SCALAR)
 // a vector is one number, because the lanes are the threads. All levels execute the same IEEE
 // operations in the same order, and contraction to fused multiply-add is off: hence equal bits.
 #pragma once
@@ -97,6 +97,17 @@ inline U64 MultiplyLow32(U64 a, U64 b) {
   return (U64)_mm_mul_epu32((__m128i)a, (__m128i)b);
 #else
   return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu);
+#endif
+}
+
+// Lane i of the result is lane lanes[i] of a followed by b.
+inline F32 Pick(F32 a, F32 b, I32 lanes) {
+#if defined(__GNUC__) && !defined(__clang__)
+  return __builtin_shuffle(a, b, lanes);
+#else
+  F32 picked;
+  for (int i = 0; i < kLanes; ++i) picked[i] = lanes[i] < kLanes ? a[lanes[i]] : b[lanes[i] - kLanes];
+  return picked;
 #endif
 }
 

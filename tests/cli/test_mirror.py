@@ -19,8 +19,10 @@ def test_every_verb_of_the_api_is_a_command():
         "calibrate_bn",
         "check",
         "clip",
+        "compile",
         "distill",
         "doctor",
+        "explain_session",
         "inject",
         "run",
         "strip",
@@ -42,7 +44,7 @@ def test_eta_of_a_sweep_has_the_default_of_the_api():
     assert {option.name: option.default for option in COMMANDS["sweep"].params}["eta"] == default
 
 
-@pytest.mark.parametrize("verb", ["inject", "bake", "strip", "clip"])
+@pytest.mark.parametrize("verb", ["inject", "bake", "strip", "clip", "compile", "explain_session"])
 def test_no_parameter_of_the_api_is_out_of_reach(verb):
     options = {option.name for option in COMMANDS[verb].params}
     assert set(inspect.signature(getattr(nmtool, verb)).parameters) <= options

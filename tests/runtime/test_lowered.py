@@ -1,0 +1,113 @@
+"""The operators of lowered models against numpy, at every SIMD level."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from nmtool.noise.reference import Source, normals
+from nmtool.passes.lowering.blocked import Layout
+
+SOURCE = Source(seed=0x123456789ABCDEF, stream=2**55 + 12345, trial=9, draw=3)
+
+
+def run(session_of, op, inputs, shape, attributes=()):
+    """One operator, whose inputs are float32 but for the trial."""
+    values = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+        for name, array in inputs.items()
+    ]
+    node = helper.make_node(op, list(inputs), ["y"], domain="nmtool")
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in dict(attributes).items())
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("nmtool", 1)]
+    model = helper.make_model(helper.make_graph([node], "one", values, [y]), opset_imports=opsets, ir_version=8)
+    return session_of(model, 2).run(None, inputs)[0]
+
+
+def noise_inputs(x, std):
+    return {"x": x, "std": std, "trial": np.array(SOURCE.trial), "scale": np.array(0.5, np.float32)}
+
+
+SOURCES = {"seed": SOURCE.seed, "stream": SOURCE.stream, "draw": SOURCE.draw}
+
+
+@pytest.mark.parametrize("block", [8, 16])
+@pytest.mark.parametrize("pointwise", [True, False])
+@pytest.mark.parametrize("shape", [(16, 16, 3, 3), (40, 24, 1, 1), (33, 17, 5, 3), (16, 150, 3, 3), (8, 1, 7, 7), (64, 700, 1, 1)])
+def test_blocked_noise_is_the_noise_of_the_original_array(session_of, library, block, pointwise, shape):
+    if (block, os.environ.get("NMTOOL_SIMD", library.levels[-1])) == (8, "avx512"):
+        pytest.skip("blocks are 16 channels with AVX-512")
+    layout = Layout(block, 1 if pointwise else block)
+    generator = np.random.default_rng(0)
+    weights = generator.standard_normal(shape).astype(np.float32)
+    std = generator.uniform(0.5, 2, shape[0]).astype(np.float32)
+    z = normals(SOURCE, 0, weights.size).reshape(shape)
+    expected = layout.stored(weights + (std * np.float32(0.5)).reshape(-1, 1, 1, 1) * z)
+    attributes = SOURCES | {"channels": shape[0], "inputs": shape[1], "block": block, "inner": layout.inner}
+    inputs = noise_inputs(layout.stored(weights), std)
+    actual = run(session_of, "BlockedGaussianNoise", inputs, layout.shape(weights), attributes)
+    np.testing.assert_allclose(actual, expected, rtol=2e-6, atol=1e-6)
+
+
+def test_blocked_noise_refuses_weights_that_are_stored_otherwise(session_of):
+    inputs = noise_inputs(np.zeros((32, 16, 3, 3), np.float32), np.ones(1, np.float32))
+    attributes = SOURCES | {"channels": 48, "inputs": 16, "block": 16, "inner": 16}
+    with pytest.raises(Exception, match=r"x of shape \[32,16,3,3\], expected float32 weights that are blocked"):
+        run(session_of, "BlockedGaussianNoise", inputs, (32, 16, 3, 3), attributes)
+
+
+def test_blocks_of_another_processor_are_refused_when_the_session_is_opened(session_of):
+    inputs = noise_inputs(np.zeros((4, 4, 3, 3), np.float32), np.ones(1, np.float32))
+    attributes = SOURCES | {"channels": 4, "inputs": 4, "block": 2, "inner": 2}
+    with pytest.raises(Exception, match="blocks of 2 channels are none of"):
+        run(session_of, "BlockedGaussianNoise", inputs, (4, 4, 3, 3), attributes)
+
+
+def test_gaussian_like_is_the_noise_alone(session_of):
+    std = np.linspace(0.5, 2, 300, dtype=np.float32)
+    inputs = noise_inputs(np.full((70, 300), np.nan, np.float32), std)
+    expected = (std * np.float32(0.5)) * normals(SOURCE, 0, 70 * 300).reshape(70, 300)
+    actual = run(session_of, "GaussianLike", inputs, (70, 300), SOURCES)
+    np.testing.assert_allclose(actual, expected, rtol=2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 31, 64, 100, 257])
+def test_cholesky_is_that_of_numpy(session_of, size):
+    x = np.random.default_rng(size).standard_normal((size, 2 * size)).astype(np.float32)
+    gram = x @ x.T
+    actual = run(session_of, "Cholesky", {"G": gram}, (size, size))
+    expected = np.linalg.cholesky(gram.astype(np.float64)).T
+    np.testing.assert_allclose(actual, expected, atol=2e-5 * np.abs(expected).max() * np.sqrt(size))
+    np.testing.assert_array_equal(np.tril(actual, -1), 0)
+
+
+@pytest.mark.parametrize("rank", [1, 3, 20])
+def test_cholesky_of_a_singular_matrix(session_of, rank):
+    x = np.random.default_rng(rank).standard_normal((40, rank)).astype(np.float32)
+    gram = x @ x.T
+    factor = run(session_of, "Cholesky", {"G": gram}, (40, 40))
+    np.testing.assert_allclose(factor.T @ factor, gram, atol=1e-4 * np.abs(gram).max())
+    assert np.count_nonzero(np.diag(factor)) <= rank + 2  # what rounding leaves is not taken for a direction of its own
+
+
+def test_cholesky_of_zeros(session_of):
+    np.testing.assert_array_equal(run(session_of, "Cholesky", {"G": np.zeros((5, 5), np.float32)}, (5, 5)), 0)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3,)])
+def test_cholesky_refuses_what_is_not_square(session_of, shape):
+    with pytest.raises(Exception, match="expected float32"):
+        run(session_of, "Cholesky", {"G": np.zeros(shape, np.float32)}, shape)
+
+
+@pytest.mark.parametrize("level", ["portable", "avx2"])
+def test_at_other_levels(level, library):
+    if level not in library.levels:
+        pytest.skip(f"this CPU has no {level}")
+    command = [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", __file__, "-k", "not other_levels"]
+    done = subprocess.run(command, env={**os.environ, "NMTOOL_SIMD": level}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
