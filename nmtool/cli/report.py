@@ -11,8 +11,8 @@ from nmtool.cli.options import Option
 from nmtool.cli.output import Output, refuse_overwriting, table
 
 EXAMPLES = examples(
-    "nmtool report results -o report.html",
-    "nmtool report results -o study.html --title 'The digits' --drop 0.02 --json",
+    "nmtool report . -o report.html",
+    "nmtool report . -o study.html --title 'The digits' --drop 0.02 --json",
 )
 
 

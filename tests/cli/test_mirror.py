@@ -22,6 +22,7 @@ def test_every_verb_of_the_api_is_a_command():
         "distill",
         "doctor",
         "inject",
+        "report",
         "run",
         "strip",
         "sweep",

@@ -27,24 +27,29 @@ class Axis:
 
     Attributes:
         title: what it shows.
+        step: the distance of ticks.
         factor: what values are multiplied with for the labels: 100 for percent.
     """
 
     title: str
     low: float
     high: float
+    step: float
     factor: float = 1.0
 
     @classmethod
     def over(cls, title: str, values: Iterable[float | None], factor: float = 1.0, zero: bool = False) -> "Axis":
         """An axis that begins and ends with ticks and holds all finite values, and 0 if wanted."""
-        finite = [value for value in values if value is not None and math.isfinite(value)] or [0.0, 1.0]
-        low, high = min(finite, default=0.0), max(finite)
-        if zero:
-            low, high = min(low, 0.0), max(high, 0.0)
+        low, high = _ends(values, zero)
         step = _step(low, high)
         low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
-        return cls(title, low, high if high > low else low + step, factor)
+        return cls(title, low, high if high > low else low + step, step, factor)
+
+    @classmethod
+    def of_bars(cls, title: str, values: Iterable[float | None], factor: float = 1.0) -> "Axis":
+        """An axis without ticks from 0 to the last value, or from the least one where that is negative."""
+        low, high = _ends(values, zero=True)
+        return cls(title, low, high if high > low else low + 1.0, high - low, factor)
 
     def at(self, value: float) -> float:
         """Where a value is, in percent."""
@@ -53,10 +58,9 @@ class Axis:
     @property
     def ticks(self) -> list[Tick]:
         """Round numbers from end to end."""
-        step = _step(self.low, self.high)
-        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        digits = max(0, -math.floor(math.log10(step * self.factor) + 1e-9))
-        values = [k * step for k in range(first, last + 1)]
+        first, last = math.ceil(self.low / self.step - 1e-9), math.floor(self.high / self.step + 1e-9)
+        digits = max(0, -math.floor(math.log10(self.step * self.factor) + 1e-9))
+        values = [k * self.step for k in range(first, last + 1)]
         return [Tick(self.at(value), f"{value * self.factor + 0.0:,.{digits}f}") for value in values]
 
 
@@ -182,6 +186,11 @@ def bar(axis: Axis, value: float | None, low: float | None = None, high: float |
 def color(position: int) -> int:
     """Which color of the style sheet the curve at a position has."""
     return position % _COLORS
+
+
+def _ends(values: Iterable[float | None], zero: bool) -> tuple[float, float]:
+    finite = [value for value in values if value is not None and math.isfinite(value)] or [0.0, 1.0]
+    return (min(*finite, 0.0), max(*finite, 0.0)) if zero else (min(finite), max(finite))
 
 
 def _step(low: float, high: float) -> float:

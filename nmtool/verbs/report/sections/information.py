@@ -29,7 +29,7 @@ def _part(name: str, information: Information) -> dict[str, Any]:
         for quantity, title in _QUANTITIES.items()
         if any(getattr(point, quantity) is not None for _, point in points)
     ]
-    axis = Axis.over("bits", [layer.infonce_bits for layer in information.layers], zero=True)
+    axis = Axis.of_bars("bits", [layer.infonce_bits for layer in information.layers])
     layers = [(layer, bar(axis, layer.infonce_bits)) for layer in information.layers]
     return {"name": name, "charts": charts, "points": points, "axis": axis, "layers": layers}
 

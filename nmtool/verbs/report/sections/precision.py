@@ -34,10 +34,10 @@ def _part(analysis: Analyzed, advice: Precision) -> dict[str, Any]:
 
 
 def _chart(analysis: Analyzed, advice: Precision) -> LineChart | None:
-    """The metric against the share of multiply-accumulates that is analog."""
+    """The metric against the share of multiply-accumulates that is digital."""
     values = unit(analysis.settings.metric)
     points = [
-        Point(step.mac_share_analog, step.metric.mean, step.metric.low, step.metric.high)
+        Point(1 - step.mac_share_analog, step.metric.mean, step.metric.low, step.metric.high)
         for step in advice.steps
         if step.mac_share_analog is not None
     ]
@@ -45,8 +45,8 @@ def _chart(analysis: Analyzed, advice: Precision) -> LineChart | None:
         return None
     limits = [Limit(float(match[1]), f"gate {advice.gate}") for match in [_BOUND.search(advice.gate)] if match]
     ends = [*(end for point in points for end in (point.y, point.low, point.high)), *(limit.y for limit in limits)]
-    x = Axis.over("multiply-accumulates that are analog (%)", [point.x for point in points], 100.0)
+    x = Axis.over("multiply-accumulates that are digital (%)", [point.x for point in points], 100.0)
     first, last = points[0], points[-1]
-    told = f"from {values(first.y)} with {first.x:.0%} analog to {values(last.y)} with {last.x:.0%}"
+    told = f"from {values(first.y)} with {first.x:.0%} digital to {values(last.y)} with {last.x:.0%}"
     y = Axis.over(values.title, ends, values.factor)
     return LineChart(f"{values.name} as layers become digital", told, x, y, [Curve("search", points)], limits=limits)

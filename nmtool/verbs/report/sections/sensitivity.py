@@ -30,7 +30,7 @@ def _table(analysis: Analyzed) -> dict[str, Any]:
     layers = sorted(analysis.sensitivity, key=lambda layer: layer.rank)
     losses = [_loss(layer.only, settings.clean, settings.higher_is_better) for layer in layers]
     ends = [end for loss in losses for end in (loss.mean, loss.low, loss.high)]
-    axis = Axis.over(f"loss of {values.title}", ends, values.factor, zero=True)
+    axis = Axis.of_bars(f"loss of {values.title}", ends, values.factor)
     rows = [_row(layer, loss, axis) for layer, loss in zip(layers, losses, strict=True)]
     return {
         "name": analysis.model.name,

@@ -12,7 +12,7 @@ def section(sources: Sources) -> Section | None:
     for _, content in sources.contents(Analyzed):
         if content.snr:
             ratios = [ratio for layer in content.snr for ratio in (layer.propagated_db, layer.injected_db)]
-            axis = Axis.over("dB", ratios, zero=True)
+            axis = Axis.of_bars("dB", ratios)
             rows = [(layer, bar(axis, layer.propagated_db), bar(axis, layer.injected_db)) for layer in content.snr]
             tables.append({"name": content.model.name, "axis": axis, "rows": rows})
     return Section("signal", "Signal and noise", {"tables": tables}) if tables else None

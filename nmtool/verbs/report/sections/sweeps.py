@@ -43,7 +43,7 @@ class Shown:
 
 def section(sources: Sources, drop: float) -> Section | None:
     """A chart for each metric, data set and kind of noise."""
-    found = [_shown(study, drop) for study in studies(sources)]
+    found = sorted((_shown(study, drop) for study in studies(sources)), key=lambda shown: not shown.tolerances)
     if not found:
         return None
     headlines = [
@@ -104,7 +104,7 @@ def _over_hardware(study: Study, rows: Sequence[Row]) -> LineChart:
         points = [_point(place, at[value]) for place, value in enumerate(categories) if value in at]
         curves.append(Curve(model, points, color(position)))
         told.append(f"{model}: " + ", ".join(f"{values(each.mean)} at {value}" for value, each in at.items()))
-    x = Axis(key, -0.25, len(categories) - 0.75)
+    x = Axis(key, -0.25, len(categories) - 0.75, step=1.0)
     title = f"{values.name} on the hardware, by {key}"
     return LineChart(title, "; ".join(told), x, _y(study, rows), curves, categories=categories)
 
