@@ -102,6 +102,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:#.{digits}g}".rstrip(".")
 
 
+def interval(low: float | None, high: float | None, digits: int) -> str:
+    """Both ends as text; a dash where there are none."""
+    return "-" if low is None else f"{number(low, digits)} to {number(high, digits)}"
+
+
 def percent(share: float | None) -> str:
     """A share as text, in percent; a dash where there is none."""
     return "-" if share is None else f"{share:.1%}"

@@ -10,7 +10,7 @@ from nmtool.cli.command import command, examples
 from nmtool.cli.data_options import DataOption, DataSource
 from nmtool.cli.noise_options import NoiseOptions
 from nmtool.cli.options import CustomOps, Device, Force, Option, backend_options
-from nmtool.cli.output import Output, number, refuse_overwriting, table
+from nmtool.cli.output import Output, interval, number, refuse_overwriting, table
 from nmtool.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _print(result: "SweepResult", tolerances: Mapping[str, "Tolerance"]) -> None
             str(row.summary.trials),
             number(row.summary.mean, 4),
             number(row.summary.std, 2),
-            _interval(row.summary.low, row.summary.high, 4),
+            interval(row.summary.low, row.summary.high, 4),
         )
         for row in result.summary()
     ]
@@ -146,9 +146,5 @@ def _print(result: "SweepResult", tolerances: Mapping[str, "Tolerance"]) -> None
     table(("model", *figures), rows, right=figures)
     for model, tolerance in tolerances.items():
         bound = "at least " if tolerance.beyond_grid else ""
-        interval = _interval(tolerance.low, tolerance.high, 3)
-        print(f"eta* of {model}: {bound}{number(tolerance.eta)} ({interval}) for a drop of {tolerance.drop:g}")
-
-
-def _interval(low: float | None, high: float | None, digits: int) -> str:
-    return "-" if low is None else f"{number(low, digits)} to {number(high, digits)}"
+        ends = interval(tolerance.low, tolerance.high, 3)
+        print(f"eta* of {model}: {bound}{number(tolerance.eta)} ({ends}) for a drop of {tolerance.drop:g}")

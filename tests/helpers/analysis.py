@@ -77,14 +77,14 @@ ANALYSIS: dict[str, Any] = {
         "digital": ["first"],
         "steps": [
             {
-                "layer": None,
+                "layers": [],
                 "action": "start",
                 "metric": estimate(0.5),
                 "mac_share_analog": 1.0,
                 "weight_share_analog": 1.0,
             },
             {
-                "layer": "first",
+                "layers": ["first"],
                 "action": "digital",
                 "metric": estimate(0.9375),
                 "mac_share_analog": 0.75,

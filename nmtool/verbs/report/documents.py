@@ -180,10 +180,10 @@ class Information:
 
 @dataclass(frozen=True)
 class PrecisionStep:
-    """A layer made digital, or analog again, and the metric after it."""
+    """Layers made digital, or analog again, and the metric after it; no layers at the start."""
 
     metric: Estimate
-    layer: str | None = None
+    layers: tuple[str, ...] = ()
     action: str = "digital"
     mac_share_analog: float | None = None
     weight_share_analog: float | None = None

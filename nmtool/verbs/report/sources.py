@@ -18,9 +18,10 @@ from nmtool.table import build
 from nmtool.verbs.report.documents import SCHEMAS, Swept
 from nmtool.verbs.sweep.store import SCHEMA, Record
 
+_ANALYSIS_POINT = "nmtool.analysis-point/1"
 _SWEEP_TABLE = ["model", "eta", "trials", "mean", "std", "low", "high"]
 _REASONS = {
-    ".csv": "a table of something else than a training",
+    ".csv": "a table that is no log of a training",
     ".data": "the arrays of a model, shown with it",
     ".npy": "arrays",
     ".npz": "arrays",
@@ -190,6 +191,8 @@ def _points(path: Path) -> tuple[Record, ...]:
         if not line.endswith("\n"):
             break
         fields = _object(line, f"line {number}")
+        if fields.get("schema") == _ANALYSIS_POINT:
+            raise UsageError("the measurements of an analysis, which is shown from analysis.json")
         if fields.get("schema") != SCHEMA:
             raise UsageError(f"line {number} is not a result of a sweep")
         points.append(build(Record, _with_nan(fields), f"line {number}", strict=False))

@@ -60,11 +60,12 @@ def test_a_sweep_that_is_running_is_read_and_left_alone(study, sources):
         ("a.json", '{"schema": "nmtool.doctor/1", "command_line": "nmtool doctor"}', "no section shows"),
         ("a.jsonl", "", "no results yet"),
         ("a.jsonl", '{"schema": "other"}\n', "line 1 is not a result"),
+        ("a.jsonl", '{"schema": "nmtool.analysis-point/1"}\n', "the measurements of an analysis"),
         ("a.jsonl", '{"schema": "nmtool.sweep/1", "value": 1}\n', "line 1"),
         ("a.csv", "step,loss\n1,0.5\n2,many\n", "line 3"),
         ("a.csv", "step,loss\n", "has not begun"),
         ("a.csv", "model,eta,trials,mean,std,low,high\n", "table of a sweep"),
-        ("a.csv", "name,age\n", "something else"),
+        ("a.csv", "name,age\n", "no log of a training"),
         ("a.xyz", "", "not a file"),
     ],
 )
