@@ -10,9 +10,9 @@ from nmtool.verbs.report.section import Section
 from nmtool.verbs.report.sources import Sources
 
 _QUANTITIES = {
-    "read_bits": "Input and output, noise new at each read",
-    "chip_bits": "Input and output, noise of a known chip",
-    "label_bits": "Label and prediction",
+    "read_bits": "I(X; Y) under read noise",
+    "chip_bits": "I(X; Y) under chip noise",
+    "label_bits": "I(label; prediction)",
 }
 
 
