@@ -52,6 +52,7 @@ def _settings(content: Any) -> Mapping[str, Any]:
         facts |= {"model": content.model.name, "model_sha256": content.model.digest}
         settings = vars(content.settings)
         facts |= {name: settings[name] for name in ("noise", "eta", "seed", "trials", "metric", "samples")}
+        facts |= {"notes": "; ".join(content.notes)}
     return facts
 
 
