@@ -21,12 +21,14 @@ $(VENV)/installed: pyproject.toml constraints.txt $(NATIVE)
 
 demo: venv  ## inject noise into the digits model, distil a robust one, compare the two: everything lands in demo/
 	$(BIN)/python examples/digits/data.py demo/digits.npz demo/digits-train.npz
-	$(BIN)/nmtool inject examples/digits/digits.onnx -o demo/noisy.onnx --eta 0.05 --force
+	$(BIN)/nmtool inject examples/digits/digits.onnx -o demo/noisy.onnx --eta 0.05 --force \
+	  --record demo/inject.json
 	$(BIN)/nmtool distill examples/digits/digits.onnx --data demo/digits-train.npz -o demo/robust.onnx \
-	  --eta 0.1 --recipe robust --epochs 10 --batch-size 32 --force
+	  --eta 0.1 --recipe robust --epochs 10 --batch-size 32 --force --record demo/distill.json
 	rm -f demo/sweep.jsonl
 	$(BIN)/nmtool sweep examples/digits/digits.onnx demo/robust.onnx --data demo/digits.npz --eta 0:0.2:0.025 --trials 20 \
-	  --force --results demo/sweep.jsonl --csv demo/sweep.csv --plot demo/sweep.svg --plot demo/sweep.png
+	  --force --results demo/sweep.jsonl --csv demo/sweep.csv --plot demo/sweep.svg --plot demo/sweep.png --record demo/sweep.json
+	$(BIN)/nmtool report demo -o demo/report.html --title 'A CNN for digits' --force
 
 test: venv lint types  ## lint, types, and all fast tests
 	$(BIN)/pytest --numprocesses auto --quiet -m "not slow"

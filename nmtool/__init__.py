@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nmtool.verbs.distill import distill as distill
     from nmtool.verbs.doctor import doctor as doctor
     from nmtool.verbs.inject import inject as inject
+    from nmtool.verbs.report.page import report as report
     from nmtool.verbs.run import run as run
     from nmtool.verbs.strip import strip as strip
     from nmtool.verbs.sweep.experiment import sweep as sweep
@@ -40,6 +41,7 @@ _HOME = {
     "inject": "nmtool.verbs.inject",
     "library_path": "nmtool.library",
     "load": "nmtool.model",
+    "report": "nmtool.verbs.report.page",
     "run": "nmtool.verbs.run",
     "save": "nmtool.model",
     "session": "nmtool.backends.ort",

@@ -158,6 +158,11 @@ def find(name: str) -> Metric:
     raise UsageError(f"no metric is named {name!r}", hint=f"choose {', '.join(METRICS)}, top<k> or module:function")
 
 
+def is_share(name: str) -> bool:
+    """Whether the metric runs from 0 to 1 and counts samples: such a number is shown in percent."""
+    return name == "agreement" or re.fullmatch(r"top\d+", name) is not None
+
+
 def _class_numbers(labels: Array, shape: tuple[int, ...]) -> Array:
     """Labels as class numbers: [samples, …] as they are, one-hot ones by their largest entry."""
     if labels.ndim == len(shape) and labels.shape == shape:

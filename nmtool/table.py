@@ -1,4 +1,4 @@
-"""Dataclasses from the tables of a TOML file, with errors that name the place."""
+"""Dataclasses from the tables of a TOML or JSON file, with errors that name the place."""
 
 import dataclasses
 import difflib
@@ -12,13 +12,16 @@ from nmtool.errors import UsageError
 T = TypeVar("T")
 
 
-def build(kind: type[T], table: Any, where: str) -> T:
-    """An instance of a dataclass whose fields are numbers, texts, choices or dataclasses; others are taken as they are.
+def build(kind: type[T], table: Any, where: str, *, strict: bool = True) -> T:
+    """An instance of a dataclass.
+
+    Its fields are numbers, texts, choices, dataclasses, or tuples and lists of these; others are taken as they are.
 
     Args:
         kind: the dataclass; it checks its values itself.
         table: values by field.
         where: name of the table in the file, for messages.
+        strict: refuse keys that are no fields; otherwise they are left out.
 
     Raises:
         UsageError: a key that is no field, a value of another type, or one that the dataclass refuses.
@@ -27,8 +30,11 @@ def build(kind: type[T], table: Any, where: str) -> T:
         raise UsageError(f"{where} must be a table, not {table!r}")
     hints = typing.get_type_hints(kind)
     fields = {field.name: hints[field.name] for field in dataclasses.fields(typing.cast(Any, kind))}
-    require_known(table, fields, where)
-    values = {name: _value(fields[name], value, f"{where}.{name}") for name, value in table.items()}
+    if strict:
+        require_known(table, fields, where)
+    values = {
+        name: _value(fields[name], value, f"{where}.{name}", strict) for name, value in table.items() if name in fields
+    }
     try:
         return kind(**values)
     except UsageError as error:
@@ -52,13 +58,19 @@ def require_known(table: Mapping[str, Any], known: typing.Iterable[str], where: 
             raise UsageError(f"{where} has no parameter {key!r}", hint)
 
 
-def _value(kind: Any, value: Any, where: str) -> Any:
+def _value(kind: Any, value: Any, where: str, strict: bool) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (tuple, list) and isinstance(value, list):
+        element = typing.get_args(kind)[0]
+        return origin(_value(element, each, f"{where}[{k}]", strict) for k, each in enumerate(value))
     options = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
     if not set(map(_origin, options)) <= {int, float, str, bool, type(None), typing.Literal} | _dataclasses(options):
         return value
+    if value is None and type(None) in options:
+        return None
     for option in options:
         if dataclasses.is_dataclass(option):
-            return build(typing.cast(type[Any], option), value, where)
+            return build(typing.cast(type[Any], option), value, where, strict=strict)
     for option in options:
         if typing.get_origin(option) is typing.Literal and value in typing.get_args(option):
             return value

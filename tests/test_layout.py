@@ -94,6 +94,6 @@ def test_wheel_holds_the_passes_and_the_library(tmp_path):
     sources = {f"nmtool/{path.relative_to(ROOT / 'nmtool')}" for path in (ROOT / "nmtool").rglob("*.py")}
     sources |= {f"nmtool/passes/{path.relative_to(ROOT / 'passes')}" for path in (ROOT / "passes").rglob("*.py")}
     assert sources <= set(names)
-    assert {"nmtool/py.typed", "nmtool/backends/worker.mjs"} <= set(names)
+    assert {"nmtool/py.typed", "nmtool/backends/worker.mjs", "nmtool/verbs/report/templates/page.html"} <= set(names)
     assert any(re.fullmatch(r"nmtool/_lib/(lib)?nmtool_ops\.(so|dylib|dll)", name) for name in names)
     assert not any(name.startswith(("tests/", "passes/", "runtime/")) for name in names)

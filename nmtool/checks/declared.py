@@ -18,7 +18,7 @@ from nmtool.passes.graphs import Site, sites
 from nmtool.passes.inject_noise import InjectNoise, opset_of
 from nmtool.passes.noise_rewriter import NOISY_SUFFIX
 from nmtool.passes.noisy_nodes import is_added, is_cells, is_crossbar, is_primitive, noisy_sites, take_apart
-from nmtool.passes.report import NodeReport
+from nmtool.passes.report import CoverageReport, NodeReport
 from nmtool.passes.selection import Selection
 from nmtool.passes.strip_noise import StripNoise
 from nmtool.provenance import Provenance
@@ -31,11 +31,13 @@ class Declared:
     Attributes:
         model: the noisy model as inject writes it.
         noise: the noise model of the record.
-        reports: what inject reports of the array of each stream.
+        coverage: what inject reports.
+        reports: the entry of the array of each stream.
     """
 
     model: ir.Model
     noise: AnalogNoise
+    coverage: CoverageReport
     reports: dict[int, NodeReport]
 
     def name(self, call: ir.Node) -> str:
@@ -67,7 +69,7 @@ def declare(noisy: ir.Model, record: Provenance) -> Declared:
     )
     model = injector(model).model
     entries = [entry for entry in injector.report.nodes if entry.status == "noisy" and entry.array]
-    return Declared(model, noise, {stream_of(entry.array): entry for entry in reversed(entries)})
+    return Declared(model, noise, injector.report, {stream_of(entry.array): entry for entry in reversed(entries)})
 
 
 def noise_of(record: Provenance) -> AnalogNoise:

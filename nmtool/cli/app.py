@@ -1,5 +1,6 @@
 """The command line: one typer application, and the edge where errors become messages and exit codes."""
 
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from nmtool.cli import (
     explain_session,
     inject,
     listing,
+    report,
     run,
     show,
     strip,
@@ -56,6 +58,7 @@ _add("distill", distill.distill, distill.EXAMPLES)
 _add("check", check.check, check.EXAMPLES)
 _add("compile", compile.compile, compile.EXAMPLES)
 _add("explain-session", explain_session.explain_session, explain_session.EXAMPLES)
+_add("report", report.report, report.EXAMPLES)
 _add("explain", explain.explain, explain.EXAMPLES)
 _add("show", show.show, show.EXAMPLES)
 _add("list", listing.list_, listing.EXAMPLES)
@@ -85,8 +88,9 @@ def root(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console script: run a command and exit with the code that docs/exit-codes.md lists."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        app(arguments, prog_name="nmtool")
+        app(words, prog_name="nmtool", obj=shlex.join(["nmtool", *words]))
     except errors.NmtoolError as error:
         _fail(error.message, error.hint, error.exit_code)
     except OSError as error:

@@ -1,11 +1,11 @@
 """`nmtool check`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from nmtool.atomic import written_whole
 from nmtool.cli import options
 from nmtool.cli.command import command, examples
 from nmtool.cli.data_options import DataOption, OptionalData
@@ -94,13 +94,10 @@ def check(
             data_options=data.options(labels),
             progress=show,
         )
-    if document is None:
-        out.result(report.to_json(), lambda: _print(report))
-    else:
-        with written_whole(document) as staged:
-            staged.write_text(out.text_of(report.to_json()) + "\n")
-        out.note(f"wrote: {document}")
-        _print(report)
+    if document is not None:  # beside the table
+        out.write(document, report.to_json())
+        out = replace(out, as_json=False)
+    out.result(report.to_json(), lambda: _print(report))
     if junit:
         report.write_junit(junit)
         out.note(f"wrote: {junit}")

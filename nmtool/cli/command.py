@@ -1,4 +1,4 @@
-"""How a command is made: option groups, and what every command has (-c, --print-config, --json, -q, -v)."""
+"""How a command is made: option groups, and what every command has (-c, --print-config, --json, --record, -q, -v)."""
 
 import dataclasses
 import functools
@@ -13,7 +13,7 @@ import typer
 
 from nmtool.cli import config
 from nmtool.cli.options import Option
-from nmtool.cli.output import Output
+from nmtool.cli.output import Output, refuse_overwriting
 
 Body = Callable[..., None]
 
@@ -28,6 +28,10 @@ def _shared(
     ] = None,
     print_config: Annotated[bool, Option("--print-config", help="Print every option's value as TOML and stop")] = False,
     json: Annotated[bool, Option("--json", help="Print one JSON document on stdout")] = False,
+    record: Annotated[
+        Path | None,
+        Option("--record", metavar="FILE", help="Write that document to this file, where `nmtool report` finds it"),
+    ] = None,
     quiet: Annotated[bool, Option("--quiet", "-q", help="No notes and no progress on stderr")] = False,
     verbose: Annotated[
         int, Option("--verbose", "-v", count=True, show_default=False, help="Log on stderr; twice for details")
@@ -58,7 +62,17 @@ def command(body: Body) -> Body:
         logging.getLogger("nmtool").setLevel(_LEVELS[min(settings["verbose"], 2)])
         for name, group in groups.items():
             values[name] = group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
-        body(Output(str(ctx.info_name), settings["json"], settings["quiet"]), **values)
+        refuse_overwriting([settings["record"]], values.get("force", False))
+        body(
+            Output(
+                command=str(ctx.info_name),
+                line=ctx.obj or "",
+                as_json=settings["json"],
+                quiet=settings["quiet"],
+                record=settings["record"],
+            ),
+            **values,
+        )
 
     parameters = [*_expanded(own), *shared.values()]
     keyword_only = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]

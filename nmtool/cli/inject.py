@@ -1,13 +1,15 @@
 """`nmtool inject`."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from nmtool.cli import options
 from nmtool.cli.command import command, examples
 from nmtool.cli.noise_options import NoiseOptions
 from nmtool.cli.options import Option
-from nmtool.cli.output import Output, refuse_overwriting
-from nmtool.cli.report import print_coverage
+from nmtool.cli.output import Output, number, percent, refuse_overwriting, table
+
+if TYPE_CHECKING:
+    from nmtool.passes.report import CoverageReport
 
 EXAMPLES = examples(
     "nmtool inject digits.onnx -o noisy.onnx --eta 0.05",
@@ -45,5 +47,30 @@ def inject(
     )
     injection.save(output, force=force)
     report = injection.report
-    out.result({"output": str(output), "report": report.to_json()}, lambda: print_coverage(report))
+    out.result({"output": str(output), "report": report.to_json()}, lambda: _print(report))
     out.note(f"wrote: {output}")
+
+
+def _print(report: "CoverageReport") -> None:
+    """Per node: noisy, or digital and why; sigma three ways; then the shares of weights and MACs that are analog."""
+    rows = [
+        (
+            row.name,
+            row.op_type,
+            row.array or "-",
+            "x".join(map(str, row.shape)) or "-",
+            f"{row.weights:,}",
+            "-" if row.macs is None else f"{row.macs:,}",
+            number(row.sigma),
+            number(row.sigma_range),
+            number(row.sigma_max),
+            number(row.sigma_std),
+            f"{row.status}: {row.reason}" if row.reason else row.status,
+        )
+        for row in report.nodes
+    ]
+    figures = ("weights", "MACs", "sigma", "/range", "/max|W|", "/std")
+    table(("node", "op", "array", "shape", *figures, "status"), rows, right=figures)
+    print(f"analog: {percent(report.weight_share)} of weights, {percent(report.mac_share)} of MACs")
+    for note in report.notes:
+        print(f"note: {note}")

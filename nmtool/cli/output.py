@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nmtool.atomic import written_whole
 from nmtool.errors import UsageError
 
 
@@ -20,26 +21,40 @@ class Output:
 
     Attributes:
         command: name of the command, which names the schema of its JSON document.
+        line: the whole command line, which the document records; "" where there is none.
         as_json: print one JSON document instead of text.
         quiet: print neither notes nor progress.
+        record: file that gets the document too.
     """
 
     command: str
+    line: str = ""
     as_json: bool = False
     quiet: bool = False
+    record: Path | None = None
 
     def result(self, document: Mapping[str, Any], text: Callable[[], None]) -> None:
-        """Print the result of the command: `document` with --json, else whatever `text` prints."""
+        """Print the result of the command: `document` with --json, else whatever `text` prints; record it."""
+        if self.record is not None:
+            self.write(self.record, document)
         if self.as_json:
             print(self.text_of(document))
         else:
             text()
 
+    def write(self, path: Path, document: Mapping[str, Any]) -> None:
+        """Write the document to a file, and say so."""
+        with written_whole(path) as staged:
+            staged.write_text(f"{self.text_of(document)}\n", encoding="utf-8")
+        self.note(f"wrote: {path}")
+
     def text_of(self, document: Mapping[str, Any]) -> str:
-        """The document as JSON, with the name of its schema."""
+        """The document as JSON, with the name of its schema and the command line that it is the result of."""
         import nmtool
 
         head = {"schema": f"nmtool.{self.command}/1", "version": nmtool.__version__}
+        if self.line:
+            head["command_line"] = self.line
         return json.dumps(_valid({**head, **document, **head}), indent=2)  # the head comes first, and wins
 
     def note(self, message: str) -> None:
@@ -85,6 +100,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Collecti
 def number(value: float | None, digits: int = 3) -> str:
     """A figure as text with `digits` significant digits; a dash where there is none."""
     return "-" if value is None else f"{value:#.{digits}g}".rstrip(".")
+
+
+def interval(low: float | None, high: float | None, digits: int) -> str:
+    """Both ends as text; a dash where there are none."""
+    return "-" if low is None else f"{number(low, digits)} to {number(high, digits)}"
 
 
 def percent(share: float | None) -> str:

@@ -1,61 +1,40 @@
-"""The results of `inject` and `sweep` as text."""
+"""`nmtool report`."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Annotated
 
-from nmtool.cli.output import number, percent, table
+import typer
 
-if TYPE_CHECKING:
-    from nmtool.passes.report import CoverageReport
-    from nmtool.verbs.sweep import SweepResult
-    from nmtool.verbs.sweep.tolerance import Tolerance
+from nmtool.cli import options
+from nmtool.cli.command import command, examples
+from nmtool.cli.options import Option
+from nmtool.cli.output import Output, refuse_overwriting, table
 
-
-def print_coverage(report: "CoverageReport") -> None:
-    """Per node: noisy, or digital and why; sigma three ways; then the shares of weights and MACs that are analog."""
-    rows = [
-        (
-            row.name,
-            row.op_type,
-            row.array or "-",
-            "x".join(map(str, row.shape)) or "-",
-            f"{row.weights:,}",
-            "-" if row.macs is None else f"{row.macs:,}",
-            number(row.sigma),
-            number(row.sigma_range),
-            number(row.sigma_max),
-            number(row.sigma_std),
-            f"{row.status}: {row.reason}" if row.reason else row.status,
-        )
-        for row in report.nodes
-    ]
-    figures = ("weights", "MACs", "sigma", "/range", "/max|W|", "/std")
-    table(("node", "op", "array", "shape", *figures, "status"), rows, right=figures)
-    print(f"analog: {percent(report.weight_share)} of weights, {percent(report.mac_share)} of MACs")
-    for note in report.notes:
-        print(f"note: {note}")
+EXAMPLES = examples(
+    "nmtool report . -o report.html",
+    "nmtool report . -o study.html --title 'The digits' --drop 0.02 --json",
+)
 
 
-def print_sweep(result: "SweepResult", tolerances: Mapping[str, "Tolerance"]) -> None:
-    """Mean, spread and confidence at each strength of the noise; then how much each model bears."""
-    rows = [
-        (
-            row.model,
-            f"{row.eta:g}",
-            str(row.summary.trials),
-            number(row.summary.mean, 4),
-            number(row.summary.std, 2),
-            _interval(row.summary.low, row.summary.high, 4),
-        )
-        for row in result.summary()
-    ]
-    figures = ("eta", "trials", result.metric, "std", "95 % interval")
-    table(("model", *figures), rows, right=figures)
-    for model, tolerance in tolerances.items():
-        bound = "at least " if tolerance.beyond_grid else ""
-        interval = _interval(tolerance.low, tolerance.high, 3)
-        print(f"eta* of {model}: {bound}{number(tolerance.eta)} ({interval}) for a drop of {tolerance.drop:g}")
+@command
+def report(
+    out: Output,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder with results", show_default=False)],
+    output: Annotated[Path, Option("--output", "-o", metavar="FILE", help="HTML file to write", show_default=False)],
+    title: Annotated[
+        str | None, Option(metavar="TEXT", help="Heading of the page", show_default="name of the folder")
+    ] = None,
+    drop: Annotated[
+        float, Option(metavar="X", help="Loss that defines the tolerance eta*, in units of the metric")
+    ] = 0.01,
+    force: options.Force = False,
+) -> None:
+    """Write one self-contained HTML page of all results in a folder."""
+    import nmtool
 
-
-def _interval(low: float | None, high: float | None, digits: int) -> str:
-    return "-" if low is None else f"{number(low, digits)} to {number(high, digits)}"
+    refuse_overwriting([output], force)
+    page = nmtool.report(folder, output, title=title, drop=drop, force=force)
+    unread = [(each.file, each.reason) for each in page.unread]
+    document = {"output": str(output), "sections": page.sections, "unread": [vars(each) for each in page.unread]}
+    out.result(document, lambda: table(("not shown", "why"), unread) if unread else None)
+    out.note(f"wrote: {output}")

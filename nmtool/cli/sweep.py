@@ -1,7 +1,8 @@
 """`nmtool sweep`."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -9,9 +10,12 @@ from nmtool.cli.command import command, examples
 from nmtool.cli.data_options import DataOption, DataSource
 from nmtool.cli.noise_options import NoiseOptions
 from nmtool.cli.options import CustomOps, Device, Force, Option, backend_options
-from nmtool.cli.output import Output, refuse_overwriting
+from nmtool.cli.output import Output, interval, number, refuse_overwriting, table
 from nmtool.cli.progress import progress
-from nmtool.cli.report import print_sweep
+
+if TYPE_CHECKING:
+    from nmtool.verbs.sweep import SweepResult
+    from nmtool.verbs.sweep.tolerance import Tolerance
 
 EXAMPLES = examples(
     "nmtool sweep digits.onnx --data digits.npz --eta 0:0.2:0.05 --trials 5",
@@ -119,7 +123,28 @@ def sweep(
     tolerances = result.tolerance(drop)
     out.result(
         {**result.to_json(), "tolerance": {model: vars(tolerance) for model, tolerance in tolerances.items()}},
-        lambda: print_sweep(result, tolerances),
+        lambda: _print(result, tolerances),
     )
     for path in filter(None, [results, csv, *(plot or ())]):
         out.note(f"wrote: {path}")
+
+
+def _print(result: "SweepResult", tolerances: Mapping[str, "Tolerance"]) -> None:
+    """Mean, spread and confidence at each strength of the noise; then how much each model bears."""
+    rows = [
+        (
+            row.model,
+            f"{row.eta:g}",
+            str(row.summary.trials),
+            number(row.summary.mean, 4),
+            number(row.summary.std, 2),
+            interval(row.summary.low, row.summary.high, 4),
+        )
+        for row in result.summary()
+    ]
+    figures = ("eta", "trials", result.metric, "std", "95 % interval")
+    table(("model", *figures), rows, right=figures)
+    for model, tolerance in tolerances.items():
+        bound = "at least " if tolerance.beyond_grid else ""
+        ends = interval(tolerance.low, tolerance.high, 3)
+        print(f"eta* of {model}: {bound}{number(tolerance.eta)} ({ends}) for a drop of {tolerance.drop:g}")

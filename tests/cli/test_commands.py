@@ -214,6 +214,43 @@ def test_bad_data_is_a_usage_error(cli, workspace, arguments):
     assert result.err.startswith("error: ")
 
 
+def test_any_command_records_its_document_and_its_command_line(cli, workspace):
+    words = ["strip", "noisy.onnx", "-o", "a model.onnx", "--record", "strip.json", "--json"]
+    printed = document(cli(*words))
+    assert json.loads((workspace / "strip.json").read_text()) == printed
+    assert printed["command_line"] == shlex.join(["nmtool", *words])
+    (workspace / "a model.onnx").unlink()
+    refused = cli(*words)
+    assert refused.code == 2
+    assert "output file exists: strip.json" in refused.err
+    assert not (workspace / "a model.onnx").exists()
+    assert cli(*words, "--force").code == 0
+
+
+def test_a_check_writes_beside_the_table_and_records_too(cli, workspace):
+    rules = ["digits.onnx", "--select", "NM0", "--backend", "onnxruntime"]
+    result = cli("check", *rules, "--json", "a.json", "--record", "b.json")
+    assert "NM001" in result.out
+    assert (workspace / "a.json").read_text() == (workspace / "b.json").read_text()
+
+
+def test_report_says_what_it_does_not_show(cli, workspace):
+    found = document(cli("report", ".", "-o", "report.html", "--json"))
+    assert found["sections"][:2] == ["Models", "Coverage"]
+    assert [each["file"] for each in found["unread"]] == ["digits-train.npz", "digits.npz"]
+    assert cli("report", ".", "-o", "report.html").code == 2
+    assert "digits.npz" in cli("report", ".", "-o", "report.html", "--force").out
+
+
+@pytest.mark.parametrize(("folder", "message"), [("nowhere", "no such folder"), ("empty", "nothing to report")])
+def test_a_report_of_nothing_is_a_usage_error(cli, workspace, folder, message):
+    (workspace / "empty").mkdir()
+    result = cli("report", folder, "-o", "report.html")
+    assert result.code == 2
+    assert message in result.err
+    assert not (workspace / "report.html").exists()
+
+
 def test_doctor_is_content_here(cli):
     report = document(cli("doctor", "--json"))
     assert report["healthy"]

@@ -24,6 +24,7 @@ def test_every_verb_of_the_api_is_a_command():
         "doctor",
         "explain_session",
         "inject",
+        "report",
         "run",
         "strip",
         "sweep",

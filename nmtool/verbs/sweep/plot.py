@@ -1,11 +1,12 @@
 """Metric against noise level, all models in one plot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmtool.atomic import written_whole
 from nmtool.errors import SetupError, UsageError
+from nmtool.metrics import is_share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,6 @@ _STYLE: dict[str, Any] = {
     "legend.frameon": False,
     "svg.hashsalt": "nmtool",  # element ids are otherwise random: equal results give equal files
 }
-_FRACTIONS = ("agreement", "top")  # metrics from 0 to 1, shown in percent
 _UNITS = {
     "range": "multiples of max W - min W",
     "max": "multiples of max |W|",
@@ -78,7 +78,7 @@ def _draw_over(axes: "Axes", result: "SweepResult") -> None:
 
 def _factor(result: "SweepResult") -> float:
     """100 where the metric is shown in percent."""
-    return 100.0 if result.metric.startswith(_FRACTIONS) and ":" not in result.metric else 1.0
+    return 100.0 if is_share(result.metric) else 1.0
 
 
 def _finish(axes: "Axes", result: "SweepResult", trials: int) -> None:
@@ -105,14 +105,13 @@ def _draw(axes: "Axes", result: "SweepResult") -> None:
             alpha=0.2,
             linewidth=0,
         )
-    axes.set_xlabel(_noise_label(result))
+    axes.set_xlabel(noise_label([record.setting.noise for record in result.points]))
     axes.set_xlim(left=0)
     _finish(axes, result, max(row.summary.trials for row in rows))
 
 
-def _noise_label(result: "SweepResult") -> str:
+def noise_label(noises: Sequence[Mapping[str, Any]]) -> str:
     """The axis title: noise model and unit where all models share them."""
-    noises = [record.setting.noise for record in result.points]
     names = {str(noise.get("model")) for noise in noises}
     units = {_UNITS.get(str(noise.get("relative_to"))) for noise in noises}
     name = f"{names.pop()} noise" if len(names) == 1 else "noise"

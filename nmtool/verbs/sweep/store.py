@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Self
 from nmtool.errors import UsageError
 from nmtool.verbs.sweep.plan import Point
 
-_SCHEMA = "nmtool.sweep/1"
+SCHEMA = "nmtool.sweep/1"
 
 
 @dataclass(frozen=True)
@@ -155,15 +155,15 @@ class Store:
 
 
 def _encode(record: Record) -> bytes:
-    fields = {"schema": _SCHEMA} | asdict(record)
+    fields = {"schema": SCHEMA} | asdict(record)
     fields["value"] = record.value if math.isfinite(record.value) else None
     return json.dumps(fields, allow_nan=False).encode() + b"\n"
 
 
 def _decode(line: bytes) -> Record:
     fields = json.loads(line)
-    if fields.pop("schema") != _SCHEMA:
-        raise ValueError(_SCHEMA)
+    if fields.pop("schema") != SCHEMA:
+        raise ValueError(SCHEMA)
     fields["setting"] = Setting(**fields["setting"])
     fields["point"] = Point(**fields["point"])
     fields["value"] = math.nan if fields["value"] is None else fields["value"]
