@@ -7,7 +7,7 @@ SOURCE := $(shell find nmtool passes -name '*.py')
 NATIVE := $(shell find runtime -type f)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow lint types compat bench clean
+.PHONY: help venv demo test test-slow lint types docs dist compat bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 8
@@ -28,7 +28,7 @@ demo: venv  ## inject noise into the digits model, distil a robust one, compare 
 	$(BIN)/nmtool sweep examples/digits/digits.onnx demo/robust.onnx --data demo/digits.npz --eta 0:0.2:0.025 --trials 20 \
 	  --force --results demo/sweep.jsonl --csv demo/sweep.csv --plot demo/sweep.svg --plot demo/sweep.png
 
-test: venv lint types  ## lint, types, and all fast tests
+test: venv lint types docs  ## lint, types, documentation, and all fast tests
 	$(BIN)/pytest --numprocesses auto --quiet -m "not slow"
 
 test-slow: venv  ## the tests that take minutes
@@ -49,6 +49,13 @@ build/types: $(SOURCE) pyproject.toml
 	cp -R nmtool/. $@/nmtool
 	cp -R passes/. $@/nmtool/passes
 	cp pyproject.toml $@
+
+# Its Python reference is read from the copy that mypy reads, without importing it.
+docs: venv build/types  ## the documentation site in build/site; a broken link is an error
+	$(BIN)/mkdocs build --strict --quiet
+
+dist: venv  ## the source archive and a wheel for this machine, in dist/
+	$(BIN)/python -m build
 
 compat: venv  ## the tests of the library on old and new versions of onnxruntime (downloads them)
 	NMTOOL_OPS_LIBRARY="$$($(BIN)/python -c 'import nmtool; print(nmtool.library_path())')" \
