@@ -52,7 +52,7 @@ build/types: $(SOURCE) pyproject.toml
 
 # Its Python reference is read from the copy that mypy reads, without importing it.
 docs: venv build/types  ## the documentation site in build/site; a broken link is an error
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 dist: venv  ## the source archive and a wheel for this machine, in dist/
 	$(BIN)/python -m build

@@ -1,4 +1,4 @@
-"""What is published: the source archive, and the wheel that is built from it, hold what they should and nothing else."""
+"""What is published: the source archive, and the wheel built from it, hold what they should and nothing else."""
 
 import os
 import re
@@ -42,7 +42,12 @@ def test_wheel_is_the_package_and_the_library(dist):
     sources |= {f"nmtool/passes/{path}" for path in files(ROOT / "passes")}
     assert set(names) - metadata - libraries == sources
     assert len(libraries) == 1
-    assert {name.split("/", 1)[1] for name in metadata} >= {"METADATA", "RECORD", "entry_points.txt", "licenses/LICENSE"}
+    assert {name.split("/", 1)[1] for name in metadata} >= {
+        "METADATA",
+        "RECORD",
+        "entry_points.txt",
+        "licenses/LICENSE",
+    }
 
 
 def test_wheel_serves_every_python_of_its_platform(dist):
