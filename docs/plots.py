@@ -80,19 +80,20 @@ def units() -> Figure:
 
 
 def devices() -> Figure:
-    """Wanted against read weights, for each device: where nine of ten chips are, at once and after a day."""
-    figure, panels = pyplot.subplots(3, 5, figsize=(11, 6.6), sharex=True, sharey=True, layout="constrained")
+    """How far weights are off, for each device: where nine of ten chips are, at once and, if it drifts, after a day."""
+    figure, panels = pyplot.subplots(3, 5, figsize=(11, 6.6), sharex=True, layout="constrained")
     for axes in panels.flat[len(DEVICES) :]:
         axes.set_axis_off()
-    wanted = np.linspace(-1, 1, 33, dtype=np.float32)
+    wanted = np.linspace(0, 1, 41, dtype=np.float32)
     for axes, (name, device) in zip(panels.flat, DEVICES.items(), strict=False):
-        _band(axes, wanted, _read(device(), wanted, 0.0), TEAL, "programmed")
-        _band(axes, wanted, _read(device(), wanted, DAY), ORANGE, "a day later")
-        axes.plot(wanted, wanted, color=GREY, linewidth=0.8)
-        axes.set(title=name, ylim=(-1.35, 1.35))
+        _band(axes, wanted, _read(device(), wanted, 0.0) - wanted, TEAL, "programmed")
+        if device.drift is not Device.drift:
+            _band(axes, wanted, _read(device(), wanted, DAY) - wanted, ORANGE, "a day later")
+        axes.set(title=name)
     figure.supxlabel("wanted weight / max |W|")
-    figure.supylabel("weight as read")
-    figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="lower right", frameon=False)
+    figure.supylabel("deviation of the weight as read")
+    drifting = panels.flat[list(DEVICES).index("pcm")]
+    figure.legend(*drifting.get_legend_handles_labels(), loc="lower right", frameon=False)
     return figure
 
 
@@ -120,7 +121,7 @@ def _read(device: Device, wanted: NDArray[np.float32], time: float, chips: int =
 
 def _band(axes: Axes, x: NDArray, samples: NDArray, color: str, label: str | None = None) -> None:
     low, high = np.quantile(samples, (0.05, 0.95), axis=0)
-    axes.fill_between(x, low, high, color=color, alpha=0.3, linewidth=0, label=label)
+    axes.fill_between(x, low, high, color=color, alpha=0.3, linewidth=0.8, label=label)
 
 
 if __name__ == "__main__":
