@@ -7,7 +7,7 @@ SOURCE := $(shell find nmtool passes -name '*.py')
 NATIVE := $(shell find runtime -type f)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow lint types compat bench clean
+.PHONY: help venv demo test test-slow lint types docs dist compat bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 8
@@ -30,7 +30,7 @@ demo: venv  ## inject noise into the digits model, distil a robust one, compare 
 	  --force --results demo/sweep.jsonl --csv demo/sweep.csv --plot demo/sweep.svg --plot demo/sweep.png --record demo/sweep.json
 	$(BIN)/nmtool report demo -o demo/report.html --title 'A CNN for digits' --force
 
-test: venv lint types  ## lint, types, and all fast tests
+test: venv lint types docs  ## lint, types, documentation, and all fast tests
 	$(BIN)/pytest --numprocesses auto --quiet -m "not slow"
 
 test-slow: venv  ## the tests that take minutes
@@ -51,6 +51,13 @@ build/types: $(SOURCE) pyproject.toml
 	cp -R nmtool/. $@/nmtool
 	cp -R passes/. $@/nmtool/passes
 	cp pyproject.toml $@
+
+# Its Python reference is read from the copy that mypy reads, without importing it.
+docs: venv build/types  ## the documentation site in build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+dist: venv  ## the source archive and a wheel for this machine, in dist/
+	$(BIN)/python -m build
 
 compat: venv  ## the tests of the library on old and new versions of onnxruntime (downloads them)
 	NMTOOL_OPS_LIBRARY="$$($(BIN)/python -c 'import nmtool; print(nmtool.library_path())')" \

@@ -1,10 +1,7 @@
-"""The shape of the repository: file sizes, lazy names, and what a wheel holds."""
+"""The shape of the repository: file sizes, layers, lazy names, and pages of commands."""
 
 import ast
 import re
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -84,16 +81,3 @@ def test_every_command_has_a_page_and_every_page_a_command():
 
     pages = {path.stem for path in (ROOT / "docs/commands").glob("*.md")}
     assert pages == {command.name for command in app.registered_commands}
-
-
-def test_wheel_holds_the_passes_and_the_library(tmp_path):
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, ROOT]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    sources = {f"nmtool/{path.relative_to(ROOT / 'nmtool')}" for path in (ROOT / "nmtool").rglob("*.py")}
-    sources |= {f"nmtool/passes/{path.relative_to(ROOT / 'passes')}" for path in (ROOT / "passes").rglob("*.py")}
-    assert sources <= set(names)
-    assert {"nmtool/py.typed", "nmtool/backends/worker.mjs", "nmtool/verbs/report/templates/page.html"} <= set(names)
-    assert any(re.fullmatch(r"nmtool/_lib/(lib)?nmtool_ops\.(so|dylib|dll)", name) for name in names)
-    assert not any(name.startswith(("tests/", "passes/", "runtime/")) for name in names)

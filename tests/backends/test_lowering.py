@@ -41,9 +41,7 @@ def operators(model):
     return {node.op_type for node in model.graph} if isinstance(model, ir.Model) else set()
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"lowering": False}, {"library": False}, {"optimization": "basic"}], ids=str
-)
+@pytest.mark.parametrize("options", [{}, {"lowering": False}, {"library": False}, {"optimization": "basic"}], ids=str)
 def test_a_session_is_lowered_where_the_library_draws_and_the_runtime_lays_out(noisy, opened, options):
     nmtool.session(noisy, **options)
     assert ("BlockedGaussianNoise" in operators(opened[-1])) == (options == {})

@@ -37,7 +37,9 @@ SOURCES = {"seed": SOURCE.seed, "stream": SOURCE.stream, "draw": SOURCE.draw}
 
 @pytest.mark.parametrize("block", [8, 16])
 @pytest.mark.parametrize("pointwise", [True, False])
-@pytest.mark.parametrize("shape", [(16, 16, 3, 3), (40, 24, 1, 1), (33, 17, 5, 3), (16, 150, 3, 3), (8, 1, 7, 7), (64, 700, 1, 1)])
+@pytest.mark.parametrize(
+    "shape", [(16, 16, 3, 3), (40, 24, 1, 1), (33, 17, 5, 3), (16, 150, 3, 3), (8, 1, 7, 7), (64, 700, 1, 1)]
+)
 def test_blocked_noise_is_the_noise_of_the_original_array(session_of, library, block, pointwise, shape):
     if (block, os.environ.get("NMTOOL_SIMD", library.levels[-1])) == (8, "avx512"):
         pytest.skip("blocks are 16 channels with AVX-512")

@@ -74,7 +74,9 @@ def test_mean_covariance_and_shape_of_the_noise(form, per_channel):
     lead = [2, 3] if len(form.get("lead", ("rows",))) == 2 else [6]
     noise = deviations(noisy, rows.reshape(*lead, INPUTS)) / (form.get("alpha", 1.0) * sigmas(model, 0.1, per_channel))
     factor = np.linalg.cholesky(rows.astype(np.float64) @ rows.T)
-    white = np.linalg.solve(factor, noise.transpose(1, 0, 2).reshape(6, -1))  # independent standard normals, if all holds
+    white = np.linalg.solve(
+        factor, noise.transpose(1, 0, 2).reshape(6, -1)
+    )  # independent standard normals, if all holds
     count = white.shape[1]
     # 6 + 21 statistics, each beyond 4.5 standard errors with probability 7e-6.
     assert np.abs(white.mean(1)).max() < 4.5 / np.sqrt(count)
@@ -147,7 +149,9 @@ def test_what_cannot_be_sampled_keeps_its_weights_and_the_reason_is_given(form, 
 
 def test_products_of_one_input_share_a_factor():
     model = product()
-    second = numpy_helper.from_array(np.random.default_rng(5).standard_normal((INPUTS, CHANNELS)).astype(np.float32), "w2")
+    second = numpy_helper.from_array(
+        np.random.default_rng(5).standard_normal((INPUTS, CHANNELS)).astype(np.float32), "w2"
+    )
     model.graph.initializer.append(second)
     model.graph.node.append(helper.make_node("MatMul", ["x", "w2"], ["z"], name="other"))
     model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["rows", CHANNELS]))
