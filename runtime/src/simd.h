@@ -3,7 +3,7 @@
 // was compiled for another.
 //
 // The vectors are the compilers' vector extension (GCC, Clang), which lowers to SSE2, AVX2, AVX-512
-// or NEON. What it lacks are the two operations at the end of this file. On a GPU (NMTOOL_SCALAR)
+// or NEON. What it lacks are the operations at the end of this file. On a GPU (NMTOOL_SCALAR)
 // a vector is one number, because the lanes are the threads. All levels execute the same IEEE
 // operations in the same order, and contraction to fused multiply-add is off: hence equal bits.
 #pragma once
@@ -97,6 +97,24 @@ inline U64 MultiplyLow32(U64 a, U64 b) {
   return (U64)_mm_mul_epu32((__m128i)a, (__m128i)b);
 #else
   return (a & 0xFFFFFFFFu) * (b & 0xFFFFFFFFu);
+#endif
+}
+
+// The low, or high, halves of the 64-bit lanes: those of `even` in the even 32-bit lanes, those of `odd`
+// in the odd ones.
+inline U32 LowHalves(U64 even, U64 odd) {
+#if defined(__AVX512F__)
+  return (U32)_mm512_mask_moveldup_ps((__m512)even, 0xAAAA, (__m512)odd);
+#else
+  return (U32)((even & 0xFFFFFFFFu) | odd << 32);
+#endif
+}
+
+inline U32 HighHalves(U64 even, U64 odd) {
+#if defined(__AVX512F__)
+  return (U32)_mm512_mask_movehdup_ps((__m512)odd, 0x5555, (__m512)even);
+#else
+  return (U32)(even >> 32 | (odd & ~uint64_t{0xFFFFFFFFu}));
 #endif
 }
 
