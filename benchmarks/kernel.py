@@ -1,4 +1,4 @@
-"""What one standard normal costs: nanoseconds per normal and core, against numpy and onnxruntime in the same run.
+"""What one standard normal costs: nanoseconds per normal, against numpy and onnxruntime in the same run.
 
     python benchmarks/kernel.py [--repeats 15] [--json results.json]
 
@@ -13,11 +13,13 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from machine import machine
 from onnx import TensorProto, helper
 
 from nmtool.library import library_path
@@ -29,13 +31,21 @@ LARGEST = max(SIZES.values())
 def level_rows(size: int) -> dict[str, Callable[[], object]]:
     library = ctypes.CDLL(str(library_path()))
     library.nmtool_simd_levels.restype = ctypes.c_char_p
-    out = np.empty(size, np.float32)
-    integers = [ctypes.c_int64(value) for value in (0, size, 1, 2, 3)]  # start, count, seed, stream, trial
+    levels = library.nmtool_simd_levels().split(b",")
+    pool = ThreadPoolExecutor(2)
 
-    def row(level: bytes) -> Callable[[], object]:
-        return lambda: library.nmtool_normals(out.ctypes, *integers, ctypes.c_int32(0), level)
+    def row(level: bytes, threads: int) -> Callable[[], object]:
+        outs = [np.empty(size // threads, np.float32) for _ in range(threads)]
 
-    return {f"{level.decode()}, 1 thread": row(level) for level in library.nmtool_simd_levels().split(b",")}
+        def draw(part: int) -> None:
+            start, seed, stream, trial = part * (size // threads), 1, 2, 3
+            integers = [ctypes.c_int64(value) for value in (start, size // threads, seed, stream, trial)]
+            library.nmtool_normals(outs[part].ctypes, *integers, ctypes.c_int32(0), level)
+
+        return partial(draw, 0) if threads == 1 else lambda: list(pool.map(draw, range(threads)))
+
+    rows = {f"{level.decode()}, 1 thread": row(level, 1) for level in levels}
+    return rows | {f"{levels[-1].decode()}, 2 threads": row(levels[-1], 2)}
 
 
 def session_row(node: str, size: int, threads: int) -> Callable[[], object]:
@@ -99,6 +109,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
+    print(machine("numpy", "onnxruntime"))
     results = {label: measure(size, arguments.repeats) for label, size in SIZES.items()}
     print(f"{'ns per normal: median, fastest':34}" + "".join(f"{label:>16}" for label in results))
     for name in results[next(iter(SIZES))]:
