@@ -1,4 +1,4 @@
-"""What one standard normal costs: nanoseconds per normal and core, against numpy and onnxruntime in the same run.
+"""What one standard normal costs: nanoseconds per normal, against numpy and onnxruntime in the same run.
 
     python benchmarks/kernel.py [--repeats 15] [--json results.json]
 
@@ -13,11 +13,13 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from machine import machine
 from onnx import TensorProto, helper
 
 from nmtool.library import library_path
@@ -29,13 +31,33 @@ LARGEST = max(SIZES.values())
 def level_rows(size: int) -> dict[str, Callable[[], object]]:
     library = ctypes.CDLL(str(library_path()))
     library.nmtool_simd_levels.restype = ctypes.c_char_p
-    out = np.empty(size, np.float32)
-    integers = [ctypes.c_int64(value) for value in (0, size, 1, 2, 3)]  # start, count, seed, stream, trial
+    levels = library.nmtool_simd_levels().split(b",")
+    pool = ThreadPoolExecutor(2)
 
-    def row(level: bytes) -> Callable[[], object]:
-        return lambda: library.nmtool_normals(out.ctypes, *integers, ctypes.c_int32(0), level)
+    def row(level: bytes, threads: int) -> Callable[[], object]:
+        count = min(size, LARGEST // threads)
+        outs = [np.empty(count, np.float32) for _ in range(threads)]
+        pointers = [out.ctypes.data_as(ctypes.c_void_p) for out in outs]
+        integers = [ctypes.c_int64(value) for value in (0, count, 1, 2, 3)]  # start, count, seed, stream, trial
 
-    return {f"{level.decode()}, 1 thread": row(level) for level in library.nmtool_simd_levels().split(b",")}
+        def draw(thread: int) -> None:
+            for _ in range(LARGEST // threads // count):
+                library.nmtool_normals(pointers[thread], *integers, ctypes.c_int32(0), level)
+
+        return lambda: list(pool.map(draw, range(threads)))
+
+    rows = {f"{level.decode()}, 1 thread": row(level, 1) for level in levels}
+    return rows | {f"{levels[-1].decode()}, 2 threads": row(levels[-1], 2)}
+
+
+def repeated(function: Callable[[], object], times: int) -> Callable[[], object]:
+    """The function several times in a row, so that a small buffer stays in its cache."""
+
+    def run() -> None:
+        for _ in range(times):
+            function()
+
+    return run
 
 
 def session_row(node: str, size: int, threads: int) -> Callable[[], object]:
@@ -62,6 +84,7 @@ def session_row(node: str, size: int, threads: int) -> Callable[[], object]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # into the time of the next row
     options.register_custom_ops_library(str(library_path()))
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     binding = session.io_binding()
@@ -71,25 +94,26 @@ def session_row(node: str, size: int, threads: int) -> Callable[[], object]:
 
 
 def rows(size: int) -> dict[str, Callable[[], object]]:
+    """What to measure: each one makes as many numbers as the largest buffer holds, in buffers of a size."""
     generator, out = np.random.default_rng(0), np.empty(size, np.float32)
-    return {
-        **level_rows(size),
+    others = {
         "GaussianNoise node, 1 thread": session_row("GaussianNoise", size, 1),
         "GaussianNoise node, 2 threads": session_row("GaussianNoise", size, 2),
         "numpy standard_normal, 1 thread": lambda: generator.standard_normal(dtype=np.float32, out=out),
         "RandomNormalLike node, 1 thread": session_row("RandomNormalLike", size, 1),
     }
+    return level_rows(size) | {name: repeated(function, LARGEST // size) for name, function in others.items()}
 
 
 def measure(size: int, repeats: int) -> dict[str, dict[str, float]]:
     """Nanoseconds per normal of each row: median and fastest."""
     functions = rows(size)
     samples: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(1 + repeats * LARGEST // size):
+    for _ in range(1 + repeats):
         for name, function in functions.items():
             start = time.perf_counter()
             function()
-            samples[name].append((time.perf_counter() - start) / size * 1e9)
+            samples[name].append((time.perf_counter() - start) / LARGEST * 1e9)
     warm = {name: values[1:] for name, values in samples.items()}
     return {name: {"median": statistics.median(values), "fastest": min(values)} for name, values in warm.items()}
 
@@ -99,6 +123,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
+    print(machine("numpy", "onnxruntime"))
     results = {label: measure(size, arguments.repeats) for label, size in SIZES.items()}
     print(f"{'ns per normal: median, fastest':34}" + "".join(f"{label:>16}" for label in results))
     for name in results[next(iter(SIZES))]:

@@ -11,7 +11,6 @@ import argparse
 import io
 import json
 import multiprocessing
-import os
 import resource
 import statistics
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import onnx
 import torch
+from machine import machine
 from torch import Tensor, nn
 
 import nmtool
@@ -133,8 +133,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    threads, load_average = torch.get_num_threads(), os.getloadavg()[0]
-    print(f"torch {torch.__version__}, {threads} threads, load average {load_average:.1f}, batch {arguments.batch}")
+    print(f"{machine('torch')}, {torch.get_num_threads()} threads, batch {arguments.batch}")
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         peaks = pool.starmap(memory, [(variant, arguments.batch) for variant in VARIANTS], chunksize=1)
     times = seconds(arguments.batch, arguments.pairs)

@@ -1,7 +1,6 @@
 """nmtool: analog noise for ONNX models. Every verb of the command line is a function here, with the same defaults."""
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,7 +54,9 @@ __all__ = ["__version__", *_HOME]
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return importlib.metadata.version("nmtool")
+        from importlib.metadata import version  # which loads the email package, and with that half as much again
+
+        return version("nmtool")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'nmtool' has no attribute {name!r}")

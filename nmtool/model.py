@@ -1,6 +1,7 @@
 """Reading and writing models: the only place that touches model files."""
 
 import hashlib
+import mmap
 import os
 import shutil
 import tempfile
@@ -63,8 +64,8 @@ def to_proto(model: ir.Model) -> onnx.ModelProto:
 def digest(source: ModelSource) -> str:
     """SHA-256 of the model's file (without external data), or of its arrays and its serialized graph when in memory."""
     if not isinstance(source, ir.Model | onnx.ModelProto):
-        with Path(source).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with Path(source).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return hashlib.sha256(content).hexdigest()  # one call, which needs the interpreter's lock once
     model, sha = load(source), hashlib.sha256()
     for value in model.graph.initializers.values():  # apart from the rest, which protobuf limits to 2 GiB
         tensor = value.const_value

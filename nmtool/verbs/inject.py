@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -92,7 +93,9 @@ def inject(
         raise UsageError(f"drawn must be run or chip, not {drawn!r}")
     if fresh and drawn == "chip":
         raise UsageError("fresh noise at every run contradicts noise drawn once per chip", hint="drop one of the two")
-    source = load(model)
+    with ThreadPoolExecutor(1) as pool:  # hashing a large file takes as long as reading it
+        source_sha256 = pool.submit(digest, model)
+        source = load(model)
     require_clean(source)
     notes: list[str] = []
     if opset is not None:
@@ -124,7 +127,7 @@ def inject(
         scale_input=injector.inputs.get(SCALE, ""),
         run_input=injector.inputs.get(RUN),
         time_input=injector.inputs.get(TIME),
-        source_sha256=digest(model),
+        source_sha256=source_sha256.result(),
         source_ir_version=source_ir_version,
         source_opsets=source_opsets,
     )

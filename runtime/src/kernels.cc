@@ -35,10 +35,7 @@ inline void ForEachVector(const Source& source, uint64_t first_group, size_t gro
   const auto draw = [&](size_t n, U32 words[kWords]) {
     const U64 block = even + n * kLanes;
     U64 drawn[2][kWords] = {{block, c1, c2, c3}, {block + 1, c1, c2, c3}};
-    Philox(drawn, keys);
-    for (size_t j = 0; j < kWords; ++j) {
-      words[j] = (U32)((drawn[0][j] & 0xFFFFFFFFu) | drawn[1][j] << 32);
-    }
+    Philox(drawn, keys, words);
   };
   U32 words[kWords], next[kWords];
   draw(0, words);

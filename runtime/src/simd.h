@@ -111,6 +111,24 @@ inline F32 Pick(F32 a, F32 b, I32 lanes) {
 #endif
 }
 
+// The low, or high, halves of the 64-bit lanes: those of `even` in the even 32-bit lanes, those of `odd`
+// in the odd ones.
+inline U32 LowHalves(U64 even, U64 odd) {
+#if defined(__AVX512F__)
+  return (U32)_mm512_mask_moveldup_ps((__m512)even, 0xAAAA, (__m512)odd);
+#else
+  return (U32)((even & 0xFFFFFFFFu) | odd << 32);
+#endif
+}
+
+inline U32 HighHalves(U64 even, U64 odd) {
+#if defined(__AVX512F__)
+  return (U32)_mm512_mask_movehdup_ps((__m512)odd, 0x5555, (__m512)even);
+#else
+  return (U32)(even >> 32 | (odd & ~uint64_t{0xFFFFFFFFu}));
+#endif
+}
+
 inline F32 SquareRoot(F32 x) {
 #if defined(__AVX512F__)
   return (F32)_mm512_maskz_sqrt_ps(0xFFFF, (__m512)x);

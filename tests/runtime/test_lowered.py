@@ -34,6 +34,9 @@ def noise_inputs(x, std):
 
 SOURCES = {"seed": SOURCE.seed, "stream": SOURCE.stream, "draw": SOURCE.draw}
 
+# Whole blocks and others, one column and many, whole groups of draws and others.
+SHAPES = [(16, 16, 3, 3), (40, 24, 1, 1), (33, 17, 5, 3), (16, 150, 3, 3), (8, 1, 7, 7), (64, 700, 1, 1)]
+
 
 @pytest.mark.parametrize("block", [8, 16])
 @pytest.mark.parametrize("pointwise", [True, False])

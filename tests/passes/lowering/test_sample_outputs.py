@@ -139,11 +139,7 @@ def test_both_forms_of_an_open_number_of_rows(lead, monkeypatch):
     ids=str,
 )
 def test_what_cannot_be_sampled_keeps_its_weights_and_the_reason_is_given(form, reason):
-    if form.get("transA"):
-        model = product(op="Gemm", lead=(INPUTS,), transA=1)
-    else:
-        model = product(**form)
-    forms = nmtool.explain_session(nmtool.inject(model, eta=0.1).model, sampling="outputs")
+    forms = nmtool.explain_session(nmtool.inject(product(**form), eta=0.1).model, sampling="outputs")
     assert {(each.form, each.reason) for each in forms} == {("weights", reason)}
 
 
