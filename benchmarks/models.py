@@ -10,7 +10,6 @@ rewrite on ONNX Runtime's own random operator (the body that a model below opset
 
 import argparse
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ import networks
 import numpy as np
 import onnx
 import onnxruntime
+from machine import machine
 
 import nmtool
 
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--resnet32", type=Path, default=RESNET32)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    print(f"onnxruntime {onnxruntime.__version__}, {arguments.threads} threads, load average {os.getloadavg()[0]:.1f}")
+    print(f"{machine('onnxruntime')}; {arguments.threads} threads")
     print(f"{'model':<24} {'batch':>5} {'clean ms':>9}" + "".join(f"{form:>18}" for form in arguments.forms))
     results = []
     for case in cases(arguments.resnet32):
