@@ -75,14 +75,24 @@ def open_source(source: DataSource) -> Source:
     Raises:
         UsageError: there is no such file, or it is not what its name says.
     """
-    if isinstance(source, str) and names_function(source) and not Path(source).exists():
+    path = path_of(source)
+    if path is not None:
+        return _from_path(path)
+    if isinstance(source, str):
         return _from_value(source, _call(load_function(source), source))
-    if isinstance(source, (str, os.PathLike)):
-        return _from_path(Path(source))
     if callable(source):
         name = getattr(source, "__name__", "the data function")
         return _from_value(name, _call(source, name))
     return _from_value("the data", source)
+
+
+def path_of(source: DataSource) -> Path | None:
+    """The file or folder that a source is read from; None for functions and arrays."""
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    if isinstance(source, str) and names_function(source) and not Path(source).exists():
+        return None
+    return Path(source)
 
 
 def _call(function: Callable[[], Any], name: str) -> Any:
