@@ -45,7 +45,10 @@ def connected(address: str, jobs: int | None, threads: int | None, gpu: bool) ->
         try:
             ray.init(None if address == _LOCAL else address, log_to_driver=False, logging_level="warning")
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise SetupError(f"no Ray cluster answers at {address}: {error}") from error
+            raise SetupError(
+                f"no Ray cluster answers at {address}: {error}",
+                hint="is its client server there, and is RAY_AUTH_TOKEN what it is on the cluster?",
+            ) from error
     try:
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         gpus = int(sum(each.get("GPU", 0) for each in machines))

@@ -5,6 +5,8 @@ import os
 import pickle
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -98,10 +100,24 @@ class Process:
         _let_go(held)
         return result
 
-    def leave(self) -> None:
-        """End taking part."""
-        if self.count > 1 and distributed.is_initialized():
-            distributed.destroy_process_group()
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What the processes do together; afterwards this one takes no part any more.
+
+        Raises:
+            SetupError: another process was lost.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
+                raise
+            raise SetupError(
+                f"another process was lost: {error}", hint="its own message says why; go on with --resume"
+            ) from error
+        finally:
+            if self.count > 1 and distributed.is_initialized():
+                distributed.destroy_process_group()
 
 
 def _let_go(tensor: weakref.ref[torch.Tensor]) -> None:
