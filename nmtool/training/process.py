@@ -16,6 +16,7 @@ from torch import distributed, nn
 
 from nmtool.errors import SetupError, UsageError
 
+_MEETING = "start them with torchrun; where it restarts them, with TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1"
 _PATIENCE = datetime.timedelta(hours=1)  # others wait this long while one validates
 
 
@@ -61,7 +62,7 @@ class Process:
             try:
                 distributed.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=_PATIENCE)
             except (RuntimeError, ValueError) as error:
-                raise SetupError(f"the processes do not meet: {error}", hint="start them with torchrun") from error
+                raise SetupError(f"the processes do not meet: {error}", hint=_MEETING) from error
         return cls(rank, count, torch.device(kind, local) if kind == "cuda" else torch.device(kind))
 
     @property

@@ -1,5 +1,6 @@
 """Processes that torchrun started: one is killed, others go on with fewer; none hangs at its end."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -27,7 +28,8 @@ def options(workspace):
 
 def start(launcher, options, output, *more):
     command = [*launcher, "-m", "nmtool", "distill", *options, "-o", output, *more]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    environment = {**os.environ, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}  # else restarts find old addresses
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process, code=0, timeout=300):
