@@ -86,6 +86,6 @@ def test_processes_that_cannot_share_a_step_are_refused(options, workspace):
 
 
 def test_no_process_hangs_at_its_end(options):
-    """Ten trainings of a network with BatchNormalization; gloo's thread used to keep one in twenty from ending."""
+    """Ten trainings of a network with BatchNormalization, whose buffers the processes exchange."""
     for number in range(10):
         finish(start(TORCHRUN, [*options, "--epochs", "1"], f"{number}.onnx"), timeout=100)
