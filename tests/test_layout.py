@@ -29,6 +29,7 @@ LAYERS = (
     ("nmtool.hardware",),
     ("nmtool.ops",),
     ("nmtool.provenance", "nmtool.soundness", "nmtool.model", "nmtool.library", "nmtool.atomic", "nmtool.plugins"),
+    ("nmtool.executors",),
     ("nmtool.payloads", "nmtool.reimport", "nmtool.clipping"),
     ("nmtool.passes",),
     ("nmtool.backends", "nmtool.data", "nmtool.metrics", "nmtool.probe", "nmtool.interpreter"),
