@@ -61,12 +61,13 @@ def to_toml(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(to_toml, value))}]"
     if isinstance(value, Mapping):
-        entries = [f"{_key(key)} = {to_toml(each)}" for key, each in value.items() if each is not None]
+        entries = [f"{to_key(key)} = {to_toml(each)}" for key, each in value.items() if each is not None]
         return f"{{ {', '.join(entries)} }}" if entries else "{}"
     return json.dumps(str(value), ensure_ascii=False)
 
 
-def _key(key: str) -> str:
+def to_key(key: str) -> str:
+    """A key in TOML, in quotes where it needs them."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 

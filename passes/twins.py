@@ -10,7 +10,7 @@ from nmtool.ops import LAYERS
 from nmtool.passes.graphs import label
 from nmtool.passes.inference import Inference
 from nmtool.passes.noise_rewriter import NODE_PREFIX
-from nmtool.passes.noisy_layers import NoisyLayer
+from nmtool.passes.noisy_layers import noisy_layers
 from nmtool.passes.noisy_nodes import is_added
 
 _SUFFIX = "::twin"
@@ -43,9 +43,8 @@ class Twins(ir.passes.InPlacePass):
             their values cannot be outputs.
     """
 
-    def __init__(self, layers: list[NoisyLayer]) -> None:
-        """Prepare for the noisy layers of the model."""
-        self._layers = layers
+    def __init__(self) -> None:
+        """Prepare the pass."""
         self.pairs: list[Pair] = []
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -58,7 +57,7 @@ class Twins(ir.passes.InPlacePass):
         if record is None or record.layers_input is None:
             raise ModelError("the model takes no factors on the noise of its layers", hint="run LayerScales first")
         scale = next(value for value in model.graph.inputs if value.name == record.scale_input)
-        nodes = {site.node for layer in self._layers for site in layer.users if site.graph is model.graph}
+        nodes = {site.node for layer in noisy_layers(model) for site in layer.users if site.graph is model.graph}
         outputs = {value.name for value in model.graph.outputs}
         inference = Inference(model)
         for node in [node for node in model.graph if node in nodes]:

@@ -47,12 +47,6 @@ def contrast_bound(values: Float64) -> float:
     return max(0.0, math.log2(samples) + _log_guess(best * testing, target[: len(testing)]) / math.log(2))
 
 
-def projection(size: int, dimensions: int, seed: int) -> Float64:
-    """A random matrix [size, dimensions] for values too large to keep: what is lost can only lower the bound."""
-    rng = np.random.default_rng(seed)
-    return np.asarray(rng.standard_normal((size, dimensions)) / math.sqrt(dimensions))
-
-
 def _critic(y: Float64, means: Float64) -> Float64:
     """- |y - mean|^2 / 2 for all pairs [values of y, values of x]."""
     return np.asarray(y @ means.T - np.square(means).sum(axis=1) / 2 - np.square(y).sum(axis=1, keepdims=True) / 2)

@@ -13,16 +13,16 @@ Float64 = NDArray[np.float64]
 
 
 def product_variances(x: Float64, std: Float64) -> Float64:
-    """Variances of the outputs of x W, W [inputs, outputs], for noise of deviation `std` on each of its elements.
+    """Variances of the outputs of x W for independent noise of deviation `std` on the elements of W.
 
     Args:
         x: inputs [samples, inputs].
-        std: standard deviations, broadcastable to W.
+        std: standard deviations [inputs, outputs].
 
     Returns:
-        [samples, outputs or 1].
+        [samples, outputs].
     """
-    return np.asarray(np.square(x) @ np.broadcast_to(np.square(std), (x.shape[1], np.shape(std)[-1] if np.ndim(std) else 1)))
+    return np.asarray(np.square(x) @ np.square(std))
 
 
 def mixture_bounds(means: Float64, variances: Float64) -> tuple[float, float]:

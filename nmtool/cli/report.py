@@ -45,7 +45,7 @@ def print_sweep(result: "SweepResult", tolerances: Mapping[str, "Tolerance"]) ->
             str(row.summary.trials),
             number(row.summary.mean, 4),
             number(row.summary.std, 2),
-            _interval(row.summary.low, row.summary.high, 4),
+            interval(row.summary.low, row.summary.high, 4),
         )
         for row in result.summary()
     ]
@@ -53,9 +53,10 @@ def print_sweep(result: "SweepResult", tolerances: Mapping[str, "Tolerance"]) ->
     table(("model", *figures), rows, right=figures)
     for model, tolerance in tolerances.items():
         bound = "at least " if tolerance.beyond_grid else ""
-        interval = _interval(tolerance.low, tolerance.high, 3)
+        interval = interval(tolerance.low, tolerance.high, 3)
         print(f"eta* of {model}: {bound}{number(tolerance.eta)} ({interval}) for a drop of {tolerance.drop:g}")
 
 
-def _interval(low: float | None, high: float | None, digits: int) -> str:
+def interval(low: float | None, high: float | None, digits: int) -> str:
+    """Both ends as text; a dash where there are none."""
     return "-" if low is None else f"{number(low, digits)} to {number(high, digits)}"

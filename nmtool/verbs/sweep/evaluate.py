@@ -78,6 +78,11 @@ class Evaluator:
         self._cached: list[Batch] | None = None
         self._clean: list[Array] | None = None
 
+    @property
+    def labelled(self) -> bool:
+        """Whether the data has labels."""
+        return self._data.labels is not None
+
     def setting(self) -> Setting:
         """What determines this model's values; reads all the data."""
         return Setting(
