@@ -1,4 +1,4 @@
-"""Information in the classes that a noisy classifier decides for: plug-in estimates with correction of their bias.
+"""Information in the classes that a noisy classifier decides for: plug-in estimates, corrected by the jackknife.
 
 With noise W and the decision Y, I(X; Y) = H(Y) - H(Y | X). Two kinds of noise are two questions:
 
@@ -24,7 +24,7 @@ class Information:
     Attributes:
         bits: with its bias corrected, at least 0.
         plugin_bits: without.
-        std: standard error over draws of the noise, by the jackknife; None for a single draw.
+        std: standard error over draws of the noise; None for a single draw.
     """
 
     bits: float
@@ -39,24 +39,19 @@ def entropy(probabilities: Float64) -> Float64:
 
 
 def read_information(decisions: Int64, classes: int) -> Information:
-    """I(X; Y) of read noise.
-
-    The entropies of class frequencies are too low, by (m - 1) / (2 n) nats for m classes that occur in n draws (Miller 1955,
-    "Note on the bias of information estimates"): that is added, to H(Y | x) of each input and to H(Y).
+    """I(X; Y) of read noise, of which a plug-in estimate from few draws is far too high.
 
     Args:
         decisions: class numbers [draws, samples]; draws are independent, samples may share their noise.
         classes: how many there are.
     """
 
-    def estimate(counts: Float64, draws: int) -> tuple[float, float]:
+    def plugin(counts: Float64) -> float:
         total = counts.sum(axis=0)
-        plugin = float(entropy(total / total.sum()) - entropy(counts / draws).mean())
-        inputs = (np.count_nonzero(counts, axis=1) - 1).mean() / (2 * draws)
-        outputs = (np.count_nonzero(total) - 1) / (2 * total.sum())
-        return plugin, plugin + float(outputs - inputs) / np.log(2)
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        return float(entropy(total / total.sum()) - entropy(shares).mean())
 
-    return _estimated(_one_hot(decisions, classes), estimate)
+    return _jackknifed(_one_hot(decisions, classes), plugin)
 
 
 def chip_information(decisions: Int64, classes: int) -> Information:
@@ -73,7 +68,7 @@ def chip_information(decisions: Int64, classes: int) -> Information:
 
 
 def label_information(decisions: Int64, labels: Int64, classes: int) -> Information:
-    """I(label; Y) of read noise, with the correction of `read_information` for each label.
+    """I(label; Y) of read noise.
 
     Args:
         decisions: class numbers [draws, samples].
@@ -81,19 +76,13 @@ def label_information(decisions: Int64, labels: Int64, classes: int) -> Informat
         classes: how many classes are decided between.
     """
     values, of = np.unique(labels, return_inverse=True)
-    sizes = np.bincount(of)
 
-    def estimate(counts: Float64, draws: int) -> tuple[float, float]:
+    def plugin(counts: Float64) -> float:
         joint = np.zeros((len(values), classes))
         np.add.at(joint, of, counts)
-        total = joint.sum(axis=0)
-        shares = sizes / sizes.sum()
-        plugin = float(entropy(total / total.sum()) - (shares * entropy(joint / joint.sum(axis=1, keepdims=True))).sum())
-        cells, columns = np.count_nonzero(joint), np.count_nonzero(total)
-        bias = (columns - 1 - (cells - len(values))) / (2 * total.sum())
-        return plugin, plugin + bias / np.log(2)
+        return _mutual(joint / joint.sum())
 
-    return _estimated(_one_hot(decisions, classes), estimate)
+    return _jackknifed(_one_hot(decisions, classes), plugin)
 
 
 def label_chip_information(decisions: Int64, labels: Int64, classes: int) -> Information:
@@ -109,9 +98,13 @@ def label_chip_information(decisions: Int64, labels: Int64, classes: int) -> Inf
     for chip in _one_hot(decisions, classes):
         joint = np.zeros((len(values), classes))
         np.add.at(joint, of, chip)
-        joint /= joint.sum()
-        bits.append(entropy(joint.sum(axis=0)) + entropy(joint.sum(axis=1)) - entropy(joint.reshape(-1)))
+        bits.append(_mutual(joint / joint.sum()))
     return _mean(np.array(bits))
+
+
+def _mutual(joint: Float64) -> float:
+    """Mutual information of the two axes of a table of probabilities."""
+    return float(entropy(joint.sum(axis=0)) + entropy(joint.sum(axis=1)) - entropy(joint.reshape(-1)))
 
 
 def _one_hot(decisions: Int64, classes: int) -> Float64:
@@ -119,16 +112,20 @@ def _one_hot(decisions: Int64, classes: int) -> Float64:
     return np.eye(classes)[decisions]
 
 
-def _estimated(chosen: Float64, estimate: Callable[[Float64, int], tuple[float, float]]) -> Information:
-    """The estimate from counts [samples, classes] and the number of draws, and its error by leaving draws out."""
-    draws = len(chosen)
-    counts = chosen.sum(axis=0)
-    plugin, bits = estimate(counts, draws)
-    std = None
-    if draws > 1:
-        left_out = np.array([estimate(counts - each, draws - 1)[1] for each in chosen])
-        std = float(np.sqrt((draws - 1) * left_out.var()))
-    return Information(max(bits, 0.0), plugin, std)
+def _jackknifed(chosen: Float64, plugin: Callable[[Float64], float]) -> Information:
+    """The estimate that `plugin` makes of counts [samples, classes], corrected by what it is without each draw.
+
+    Its bias, of order 1 / draws, is (draws - 1) times the mean change (Quenouille 1956, "Notes on bias in estimation"; for
+    entropies Zahl 1977, "Jackknifing an index of diversity"). Unlike the correction of Miller and Madow that needs no
+    independence of the samples, which share their noise where a draw is a chip.
+    """
+    draws, counts = len(chosen), chosen.sum(axis=0)
+    estimate = plugin(counts)
+    if draws == 1:
+        return Information(max(estimate, 0.0), estimate, None)
+    without = np.array([plugin(counts - each) for each in chosen])
+    corrected = draws * estimate - (draws - 1) * float(without.mean())
+    return Information(max(corrected, 0.0), estimate, float(np.sqrt((draws - 1) * without.var())))
 
 
 def _mean(bits: Float64) -> Information:
