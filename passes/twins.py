@@ -1,4 +1,4 @@
-"""The noise of each layer by itself, all layers in one run: a second, noisy node beside each node with noisy weights."""
+"""The noise of each layer by itself, all layers in one run: a second, noisy node beside each noisy node."""
 
 from dataclasses import dataclass
 
@@ -34,9 +34,9 @@ class Pair:
 class Twins(ir.passes.InPlacePass):
     """Give each node with noisy weights a twin that takes the same inputs.
 
-    The noise of the twin is as strong as `noise_scale` says, while that of the node is multiplied by `noise_scales` (see
-    `LayerScales`, which must have run) as well. So with factors of 0 a single run computes, for every layer, its output
-    without noise, and with noise in that layer alone. Both are outputs of the model.
+    The noise of the twin is as strong as `noise_scale` says, while that of the node is multiplied by `noise_scales` as
+    well (see `LayerScales`, which must have run). So with factors of 0 a single run computes, for every layer, its
+    output without noise, and with noise in that layer alone. Both are outputs of the model.
 
     Attributes:
         pairs: nodes and twins, in graph order; filled by the call. Nodes in subgraphs and functions have none, since
@@ -67,7 +67,7 @@ class Twins(ir.passes.InPlacePass):
             model.graph.insert_after(node, list(copies.values()))
             dtype, shape = inference.dtype(node.outputs[position]), inference.shape(node.outputs[position])
             for value in (node.outputs[position], twin.outputs[position]):
-                value.dtype = dtype
+                value.type = None if dtype is None else ir.TensorType(dtype)
                 value.shape = None if shape is None else ir.Shape(shape)
                 if value.name not in outputs:
                     model.graph.outputs.append(value)
@@ -96,6 +96,8 @@ def _copy(node: ir.Node, scale: ir.Value, copies: dict[ir.Node, ir.Node]) -> ir.
         list(node.attributes.values()),
         overload=node.overload,
         name=f"{prefix}{label(node)}{_SUFFIX}",
-        outputs=[ir.val(f"{value.name}{_SUFFIX}" if value.name else "", value.dtype, value.shape) for value in node.outputs],
+        outputs=[
+            ir.val(f"{value.name}{_SUFFIX}" if value.name else "", value.dtype, value.shape) for value in node.outputs
+        ],
     )
     return copies[node]

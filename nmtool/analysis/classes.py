@@ -108,16 +108,16 @@ def _mutual(joint: Float64) -> float:
 
 
 def _one_hot(decisions: Int64, classes: int) -> Float64:
-    """[draws, samples, classes]"""
+    """Decisions as [draws, samples, classes]."""
     return np.eye(classes)[decisions]
 
 
 def _jackknifed(chosen: Float64, plugin: Callable[[Float64], float]) -> Information:
     """The estimate that `plugin` makes of counts [samples, classes], corrected by what it is without each draw.
 
-    Its bias, of order 1 / draws, is (draws - 1) times the mean change (Quenouille 1956, "Notes on bias in estimation"; for
-    entropies Zahl 1977, "Jackknifing an index of diversity"). Unlike the correction of Miller and Madow that needs no
-    independence of the samples, which share their noise where a draw is a chip.
+    Its bias, of order 1 / draws, is (draws - 1) times the mean change (Quenouille 1956, "Notes on bias in estimation";
+    for entropies Zahl 1977, "Jackknifing an index of diversity"). Unlike the correction of Miller and Madow that needs
+    no independence of the samples, which share their noise where a draw is a chip.
     """
     draws, counts = len(chosen), chosen.sum(axis=0)
     estimate = plugin(counts)

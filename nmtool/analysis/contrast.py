@@ -16,11 +16,11 @@ def contrast_bound(values: Float64) -> float:
 
         I(X; Y) >= log N + E log softmax_x(T f(x, y))
 
-    (van den Oord, Li, Vinyals 2018, arXiv:1807.03748; with all N values of X as negatives it is the bound of Barber and Agakov
-    2003, with that softmax as the guess of x.) It holds for any critic f and temperature T that do not depend on the
-    draws which it is evaluated on. Here f is the logarithm of a normal density whose mean is that of the first half of the draws
-    of x and whose variances, one for each dimension, are those of the same half about the means; T is chosen on the third
-    quarter, and the last quarter is what counts. It never exceeds log2(N).
+    (van den Oord, Li, Vinyals 2018, arXiv:1807.03748; with all N values of X as negatives it is the bound of Barber and
+    Agakov 2003, with that softmax as the guess of x.) It holds for any critic f and temperature T that do not depend on
+    the draws which it is evaluated on. Here f is the logarithm of a normal density whose mean is that of the first half
+    of the draws of x and whose variances, one for each dimension, are those of the same half about the means; T is
+    chosen on the third quarter, and the last quarter is what counts. It never exceeds log2(N).
 
     Args:
         values: of Y [draws, samples, dimensions], at least 8 draws. Samples may share the noise of a draw.

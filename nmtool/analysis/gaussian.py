@@ -1,7 +1,7 @@
 """Information through layers with Gaussian noise, whose outputs are normal for each input.
 
-A matrix product y = W x with noise N(0, std^2) on each weight is such a layer: for a given x, the outputs are independent
-normals of variance sum_i std_i^2 x_i^2. With x from finitely many samples, y is a mixture of normals.
+A matrix product y = W x with noise N(0, std^2) on each weight is such a layer: for a given x, the outputs are
+independent normals of variance sum_i std_i^2 x_i^2. With x from finitely many samples, y is a mixture of normals.
 """
 
 import math
@@ -83,6 +83,6 @@ def gaussian_bound(means: Float64, variance: float) -> float:
 
 
 def _log_mean_exp(values: Float64) -> Float64:
-    """log of the mean of exp along the last axis."""
+    """The logarithm of the mean of exp along the last axis."""
     peak = values.max(axis=-1, keepdims=True)
     return np.asarray(np.log(np.exp(values - peak).mean(axis=-1)) + peak[..., 0])

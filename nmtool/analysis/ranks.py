@@ -13,10 +13,11 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
         a: values.
         b: as many others.
     """
-    ranks = [_ranks(np.asarray(values, np.float64)) for values in (a, b)]
-    if len(a) < 3 or any(np.ptp(each) == 0 for each in ranks):
+    x, y = (_ranks(np.asarray(values, np.float64)) for values in (a, b))
+    x, y = x - x.mean(), y - y.mean()
+    if len(a) < 3 or not x.any() or not y.any():
         return None
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """`nmtool analyze`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -174,7 +175,7 @@ def _print_sensitivity(found: "Sensitivities", metric: str) -> None:
         print(f"rank correlation of gradients with the loss: {found.rank_correlation:.2f}")
 
 
-def _print_signals(found: "list[Signal] | tuple[Signal, ...]") -> None:
+def _print_signals(found: "Sequence[Signal]") -> None:
     rows = [
         (row.node, *map(number, (row.propagated_db, row.propagated_bits, row.injected_db, row.injected_bits)))
         for row in found

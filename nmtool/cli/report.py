@@ -53,8 +53,8 @@ def print_sweep(result: "SweepResult", tolerances: Mapping[str, "Tolerance"]) ->
     table(("model", *figures), rows, right=figures)
     for model, tolerance in tolerances.items():
         bound = "at least " if tolerance.beyond_grid else ""
-        interval = interval(tolerance.low, tolerance.high, 3)
-        print(f"eta* of {model}: {bound}{number(tolerance.eta)} ({interval}) for a drop of {tolerance.drop:g}")
+        ends = interval(tolerance.low, tolerance.high, 3)
+        print(f"eta* of {model}: {bound}{number(tolerance.eta)} ({ends}) for a drop of {tolerance.drop:g}")
 
 
 def interval(low: float | None, high: float | None, digits: int) -> str:

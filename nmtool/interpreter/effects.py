@@ -28,10 +28,10 @@ def layer_effects(
     """The mean effect of the noise in each array alone, if the network were linear in its weights.
 
     For classes it is the divergence of Kullback and Leibler from the clean to the noisy prediction, in nats: to second
-    order in the noise dW it is 1/2 dW^T F dW, F the Fisher information of the weights. With a label drawn from the clean
-    prediction of each sample, the expectation of the squared gradient of their log-likelihood is F, also for a whole
-    batch, because the gradients of samples are independent and have mean 0. Else it is the mean squared change of the
-    output: there the gradient is that of a random combination of the output's elements.
+    order in the noise dW it is 1/2 dW^T F dW, F the Fisher information of the weights. With a label drawn from the
+    clean prediction of each sample, the expectation of the squared gradient of their log-likelihood is F, also for a
+    whole batch, because the gradients of samples are independent and have mean 0. Else it is the mean squared change of
+    the output: there the gradient is that of a random combination of the output's elements.
 
     dW enters as the derivative with respect to the factors on the noise at 0, so that one backward pass serves all
     arrays, whatever their noise is.

@@ -1,8 +1,8 @@
 """A noisy network so small that its information is known exactly: all inputs of {-1, 1}^n, signs, and a decision.
 
 Weight noise N(0, sigma^2), fresh for each input. Given x the hidden units are independent with P(h_j = 1) =
-Phi(w_j x / (sigma sqrt(n))), and given h the scores are independent normals of variance sigma^2 m, so that P(y | h) is an
-integral over one of them.
+Phi(w_j x / (sigma sqrt(n))), and given h the scores are independent normals of variance sigma^2 m, so that P(y | h) is
+an integral over one of them.
 """
 
 import itertools
@@ -45,7 +45,9 @@ class SignNetwork:
             first = self.first + self.sigma * rng.standard_normal((many, *self.first.shape))
             second = self.second + self.sigma * rng.standard_normal((many, *self.second.shape))
             h = np.where(np.einsum("bhn,bn->bh", np.broadcast_to(first, (len(x), *self.first.shape)), x) > 0, 1.0, -1.0)
-            rows.append(np.einsum("bch,bh->bc", np.broadcast_to(second, (len(x), *self.second.shape)), h).argmax(axis=1))
+            rows.append(
+                np.einsum("bch,bh->bc", np.broadcast_to(second, (len(x), *self.second.shape)), h).argmax(axis=1)
+            )
         return np.array(rows)
 
     def _of_states(self, hidden: Float64) -> Float64:
@@ -66,7 +68,9 @@ class SignNetwork:
 def information(probabilities: Float64) -> float:
     """I(X; Y) in bits for equally probable X, from P(y | x) [inputs, classes]."""
     marginal = probabilities.mean(axis=0)
-    return float(-(marginal * np.log2(marginal)).sum() + np.nansum(probabilities * np.log2(probabilities), axis=1).mean())
+    return float(
+        -(marginal * np.log2(marginal)).sum() + np.nansum(probabilities * np.log2(probabilities), axis=1).mean()
+    )
 
 
 def _phi(values: Float64) -> Float64:

@@ -15,6 +15,7 @@ from nmtool.analysis.classes import (
     label_information,
     read_information,
 )
+from nmtool.backends import Array
 from nmtool.data import Batch
 from nmtool.errors import UsageError
 from nmtool.metrics import class_numbers
@@ -163,10 +164,10 @@ def _classes(evaluator: Evaluator, shape: tuple[int, ...]) -> int:
     return shape[1]
 
 
-def _labels(batches: Sequence[tuple[Batch, np.ndarray]]) -> Int64 | None:  # type: ignore[type-arg]
-    if batches[0][0].labels is None:
-        return None
-    return np.concatenate([class_numbers(batch.labels, output.shape) for batch, output in batches])
+def _labels(batches: Sequence[tuple[Batch, Array]]) -> Int64 | None:
+    """Class numbers of all samples; None without labels."""
+    numbers = [class_numbers(batch.labels, y.shape) for batch, y in batches if batch.labels is not None]
+    return np.concatenate(numbers) if numbers else None
 
 
 def _entropy(labels: Int64) -> float:

@@ -15,8 +15,8 @@ _SCHEMA = "nmtool.analysis-point/1"
 class Journal:
     """What was measured, in memory and, with a path, in a file; use it as a context.
 
-    A line holds what determines the value (`setting`), what was measured (`point`) and the `value`. Points of other settings stay
-    in the file and are not looked at.
+    A line holds what determines the value (`setting`), what was measured (`point`) and the `value`. Points of other
+    settings stay in the file and are not looked at.
     """
 
     def __init__(self, path: Path | None) -> None:

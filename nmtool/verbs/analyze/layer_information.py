@@ -49,9 +49,7 @@ class _Product:
     factor: float
 
 
-def layer_bits(
-    subject: Subject, draws: int, folder: Path, notes: list[str], progress: Progress
-) -> Sequence[LayerBits]:
+def layer_bits(subject: Subject, draws: int, folder: Path, notes: list[str], progress: Progress) -> Sequence[LayerBits]:
     """Bound the information of the layers, in graph order.
 
     Args:

@@ -1,10 +1,10 @@
 """The parts of an analysis as plots."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nmtool.verbs.analyze.information import Curve
+from nmtool.verbs.analyze.information import Bits, Curve
 from nmtool.verbs.figures import figure, percents, unit_of
 from nmtool.verbs.sweep.statistics import Summary
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from nmtool.verbs.analyze.result import Analysis
 
+Reading = Callable[[Bits], float | None]
+"""What of a point is drawn."""
+
+_NAN = float("nan")  # leaves a gap in a line
 _BARS = 40  # layers in a plot of bars
 _INCHES = 0.22  # for each of them
 
@@ -41,7 +45,9 @@ def draw_sensitivity(analysis: "Analysis", path: Path) -> None:
             (-0.15, "noise in all others", [row.all_but for row in rows]),
         ):
             means, errors = _with_errors([case for case in cases if case is not None], factor)
-            axes.errorbar(means, [h + offset for h in heights], xerr=errors, fmt="o", markersize=4, capsize=2, label=name)
+            axes.errorbar(
+                means, [h + offset for h in heights], xerr=errors, fmt="o", markersize=4, capsize=2, label=name
+            )
         axes.axvline(factor * analysis.settings.clean, color="0.3", linewidth=1, linestyle="--", label="no noise")
         if analysis.settings.noisy is not None:
             mean = factor * analysis.settings.noisy.mean
@@ -58,18 +64,17 @@ def draw_snr(analysis: "Analysis", path: Path) -> None:
     with figure([path], (6.4, 4.4)) as drawn:
         axes = drawn.add_subplot()
         positions = range(1, len(rows) + 1)
-        nan = float("nan")
         for name, values in (
             ("noise in all layers", [row.propagated_db for row in rows]),
             ("noise in this layer only", [row.injected_db for row in rows]),
         ):
-            axes.plot(positions, [nan if x is None else x for x in values], marker="o", markersize=3.5, label=name)
+            axes.plot(positions, [_NAN if x is None else x for x in values], marker="o", markersize=3.5, label=name)
         if len(rows) <= _BARS:
             axes.set_xticks(list(positions), [row.node for row in rows], rotation=90, fontsize=7)
         else:
             axes.set_xlabel("layers in graph order")
         axes.set_ylabel("signal-to-noise ratio (dB)")
-        bits = axes.secondary_yaxis("right", functions=(lambda db: (db - 1.76) / 6.02, lambda b: 6.02 * b + 1.76))
+        bits = axes.secondary_yaxis("right", functions=(_to_bits, _to_decibels))
         bits.set_ylabel("effective bits")
         axes.set_title(_title(analysis, "at the layers' outputs"), fontsize=9, color="0.3")
         axes.legend()
@@ -111,20 +116,31 @@ def draw_precision(analysis: "Analysis", path: Path) -> None:
         axes.legend()
 
 
-def _draw_curves(axes: "Axes", curves: "list[Curve]", of: str, read: Callable, chip: Callable) -> None:  # type: ignore[type-arg]
+def _draw_curves(axes: "Axes", curves: Sequence[Curve], of: str, read: Reading, chip: Reading) -> None:
     for curve in curves:
         etas = [point.eta for point in curve.points]
-        (line,) = axes.plot(etas, [read(point) for point in curve.points], marker="o", markersize=3.5, label=curve.name)
-        axes.plot(etas, [chip(point) for point in curve.points], linestyle="--", color=line.get_color())
+        shown = [[_NAN if (x := value(point)) is None else x for point in curve.points] for value in (read, chip)]
+        (line,) = axes.plot(etas, shown[0], marker="o", markersize=3.5, label=curve.name)
+        axes.plot(etas, shown[1], linestyle="--", color=line.get_color())
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("noise η")
     axes.set_title(f"decision about the {of}: read noise (solid), chip noise (dashed)", fontsize=9, color="0.3")
 
 
+def _to_bits(db: Any) -> Any:
+    return (db - 1.76) / 6.02
+
+
+def _to_decibels(bits: Any) -> Any:
+    return 6.02 * bits + 1.76
+
+
 def _with_errors(summaries: list[Summary], factor: float) -> tuple[list[float], list[list[float]]]:
     ends = [(each.mean - (each.low or each.mean), (each.high or each.mean) - each.mean) for each in summaries]
-    return [factor * each.mean for each in summaries], [[factor * end for end in side] for side in zip(*ends, strict=True)]
+    return [factor * each.mean for each in summaries], [
+        [factor * end for end in side] for side in zip(*ends, strict=True)
+    ]
 
 
 def _title(analysis: "Analysis", what: str) -> str:

@@ -62,13 +62,20 @@ class Precision:
 
 
 def advise(
-    subject: Subject, gate: Gate, cost: Cost, trials: int, injection: dict[str, Any], notes: list[str], progress: Progress
+    subject: Subject,
+    gate: Gate,
+    cost: Cost,
+    trials: int,
+    injection: dict[str, Any],
+    notes: list[str],
+    progress: Progress,
 ) -> Precision:
     """Search for layers to keep digital.
 
-    Greedy: while the gate does not hold, the layer goes digital that alone costs most of the metric for what it is worth in
-    analog; then each that need not have gone comes back, the most expensive first. What is found is confirmed by a sweep with
-    another seed, since the search has chosen by its own noise samples; while that fails, the next layer goes digital.
+    Greedy: while the gate does not hold, the layer goes digital that alone costs most of the metric for what it is
+    worth in analog; then each that need not have gone comes back, the most expensive first. What is found is confirmed
+    by a sweep with another seed, since the search has chosen by its own noise samples; while that fails, the next layer
+    goes digital.
 
     Args:
         subject: the model.

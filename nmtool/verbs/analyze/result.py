@@ -149,7 +149,9 @@ class Analysis:
             raise UsageError("the analysis has no advice", hint="ask for the part precision, with a gate")
         found = advice.confirmation
         held = "holds" if advice.met else "does not hold"
-        interval = "" if found is None or found.low is None else f": {found.mean:.4g} ({found.low:.4g} to {found.high:.4g})"
+        interval = (
+            "" if found is None or found.low is None else f": {found.mean:.4g} ({found.low:.4g} to {found.high:.4g})"
+        )
         comments = [
             f"{self.name}: {advice.gate} {held} with noise that the search has not seen{interval}",
             f"nmtool inject {self.path or 'model.onnx'} --hardware {PROFILE} -o noisy.onnx",

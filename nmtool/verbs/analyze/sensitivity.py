@@ -74,7 +74,9 @@ def sensitivities(
     measured = list(everything)
     if budget is not None and budget < len(measured):
         if gradients is None:
-            raise UsageError("a budget needs the estimate from gradients", hint=notes[-1] if notes else "--gradient 128")
+            raise UsageError(
+                "a budget needs the estimate from gradients", hint=notes[-1] if notes else "--gradient 128"
+            )
         measured = sorted(everything, key=lambda number: -gradients[number])[:budget]
     patterns = [pattern for number in measured for pattern in ({number}, set(everything) - {number})]
     measure_all(subject, [set(everything), *patterns], trials, "sensitivity", progress)
@@ -105,7 +107,12 @@ def sensitivities(
 
 
 def measure_all(
-    subject: Subject, patterns: Sequence[set[int]], trials: int, part: str, progress: Progress, metric: str | None = None
+    subject: Subject,
+    patterns: Sequence[set[int]],
+    trials: int,
+    part: str,
+    progress: Progress,
+    metric: str | None = None,
 ) -> None:
     """Measure the metric with noise in sets of layers, trial by trial, so that what is interrupted covers them all."""
     done, total = 0, trials * len(patterns)

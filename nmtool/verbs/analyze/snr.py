@@ -20,8 +20,8 @@ class Signal:
 
     Attributes:
         node: its label.
-        propagated_db: signal-to-noise ratio with noise in all layers, in dB; None where the output cannot be seen, or has
-            no signal or no noise.
+        propagated_db: signal-to-noise ratio with noise in all layers, in dB; None where the output cannot be seen, or
+            has no signal or no noise.
         injected_db: with noise in this layer alone.
     """
 
@@ -41,7 +41,7 @@ class Signal:
 
 
 def effective_bits(db: float | None) -> float | None:
-    """The resolution of a converter that rounds off as much of a sine wave: (SNR - 1.76 dB) / 6.02 dB (IEEE Std 1241)."""
+    """Bits of a converter that rounds off as much of a sine wave: (SNR - 1.76 dB) / 6.02 dB (IEEE Std 1241)."""
     return None if db is None else (db - 1.76) / 6.02
 
 

@@ -144,7 +144,9 @@ class Subject:
         names = [self.layers[number].array for number in sorted(named)]
         return {"part": "metric", kind: names, "scale": scale, "trial": trial}
 
-    def summary(self, trials: int, noisy: Collection[int], metric: str | None = None, eta: float | None = None) -> Summary:
+    def summary(
+        self, trials: int, noisy: Collection[int], metric: str | None = None, eta: float | None = None
+    ) -> Summary:
         """The metric over trials, with its 95 % interval."""
         return summarize([self.metric(trial, noisy, metric, eta) for trial in range(trials)])
 
