@@ -40,17 +40,15 @@ def noisy_layers(model: ir.Model) -> list[NoisyLayer]:
     """
     finder = ConstantFinder(model, opset_of(model))
     order = {site.node: (position, site) for position, site in enumerate(sites(model))}
-    drawing: dict[ir.Value, list[Site]] = {}
+    drawing: dict[str, list[Site]] = {}
     for site in noisy_sites(model):
         value = _behind(_operand(model, site.node, finder))
         array = finder.find(value)
-        drawing.setdefault(value if array is None else array.value, []).append(site)
+        drawing.setdefault(finder.full_name(value) if array is None else array.name, []).append(site)
     found = []
-    for value, drawn in drawing.items():
-        array = finder.find(value)
+    for name, drawn in drawing.items():
         nodes = {user for site in drawn for user in _users(site.node)}
         users = sorted((order[node] for node in nodes), key=lambda entry: entry[0])
-        name = finder.full_name(value) if array is None else array.name
         found.append((users[0][0], NoisyLayer(name, tuple(drawn), tuple(site for _, site in users))))
     return [layer for _, layer in sorted(found, key=lambda entry: entry[0])]
 

@@ -60,11 +60,12 @@ class Twins(ir.passes.InPlacePass):
         nodes = {site.node for layer in noisy_layers(model) for site in layer.users if site.graph is model.graph}
         outputs = {value.name for value in model.graph.outputs}
         inference = Inference(model)
+        copies: dict[ir.Node, ir.Node] = {}
         for node in [node for node in model.graph if node in nodes]:
             position = next(k for k, value in enumerate(node.outputs) if value.uses() or value.name in outputs)
-            copies: dict[ir.Node, ir.Node] = {}
+            before = len(copies)
             twin = _copy(node, scale, copies)
-            model.graph.insert_after(node, list(copies.values()))
+            model.graph.insert_after(node, list(copies.values())[before:])
             dtype, shape = inference.dtype(node.outputs[position]), inference.shape(node.outputs[position])
             for value in (node.outputs[position], twin.outputs[position]):
                 value.type = None if dtype is None else ir.TensorType(dtype)
@@ -77,7 +78,7 @@ class Twins(ir.passes.InPlacePass):
 
 
 def _copy(node: ir.Node, scale: ir.Value, copies: dict[ir.Node, ir.Node]) -> ir.Node:
-    """A copy of a node, and of what inject put in front of it, that takes the strength without factors."""
+    """A copy of a node, and of what inject put in front of it if there is none yet, without factors on its noise."""
     inputs: list[ir.Value | None] = []
     for value in node.inputs:
         before = None if value is None else value.producer()
