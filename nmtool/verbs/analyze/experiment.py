@@ -99,8 +99,8 @@ def analyze(
     with TemporaryDirectory(prefix="nmtool-") as name, Journal(Path(results) if results else None) as journal:
         folder = Path(name)
         noisy = prepare(models, folder, seed, {"": chosen}, injection or {})
-        first, plain = noisy[0], noisy[0].file.parent == folder
-        level = eta if eta is not None else strength(chosen, None) if plain else first.provenance.eta
+        first = noisy[0]
+        level = eta if eta is not None else strength(chosen, None) if first.plain else first.provenance.eta
         require_non_negative(str(first.provenance.noise["model"]), eta=level)
         subject = Subject(first, folder, measurement, journal, level)
         wanted = _parts(parts, subject, gate)
