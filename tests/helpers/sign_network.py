@@ -65,12 +65,12 @@ class SignNetwork:
         return found
 
 
-def information(probabilities: Float64) -> float:
-    """I(X; Y) in bits for equally probable X, from P(y | x) [inputs, classes]."""
-    marginal = probabilities.mean(axis=0)
-    return float(
-        -(marginal * np.log2(marginal)).sum() + np.nansum(probabilities * np.log2(probabilities), axis=1).mean()
-    )
+def information(probabilities: Float64, weights: Float64 | None = None) -> float:
+    """I(X; Y) in bits from P(y | x) [inputs, classes], and P(x) where they are not equally probable."""
+    shares = np.full(len(probabilities), 1 / len(probabilities)) if weights is None else weights
+    logs = np.log2(probabilities, out=np.zeros_like(probabilities), where=probabilities > 0)
+    marginal = shares @ probabilities
+    return float(shares @ (probabilities * logs).sum(axis=1) - (marginal * np.log2(marginal)).sum())
 
 
 def _phi(values: Float64) -> Float64:

@@ -1,6 +1,5 @@
 """Small models to analyse, whose layers do known things."""
 
-
 import numpy as np
 import onnx
 import pytest
@@ -30,5 +29,3 @@ def labelled(classifier: onnx.ModelProto) -> dict[str, np.ndarray]:
     x = np.random.default_rng(3).standard_normal((SAMPLES, FEATURES)).astype(np.float32)
     y = np.maximum(x @ _weights(1, FEATURES, HIDDEN), 0) @ _weights(2, HIDDEN, CLASSES)
     return {"x": x, "labels": y.argmax(axis=1)}
-
-

@@ -10,7 +10,7 @@ from nmtool.errors import UsageError
 from nmtool.hardware.profile import load
 from nmtool.noise import Gaussian
 
-ETA, TRIALS = 0.15, 8
+ETA, TRIALS = 0.15, 16
 
 
 def advise(classifier, labelled, gate, **options):
@@ -33,14 +33,13 @@ def test_a_gate_that_holds_already_needs_nothing(classifier, labelled):
 
 
 def test_one_layer_is_enough_and_the_sweep_of_the_profile_says_so(classifier, labelled, tmp_path):
-    alone = {layer: mean_of(classifier, labelled, [layer]) for layer in ("first", "second")}
-    better = max(alone, key=lambda layer: alone[layer].mean)
-    bound = (mean_of(classifier, labelled, []).mean + alone[better].low) / 2
-    analysis = advise(classifier, labelled, f"top1>={bound:.3f}")
+    bound = 0.7
+    assert mean_of(classifier, labelled, []).low < bound < mean_of(classifier, labelled, ["second"]).low
+    analysis = advise(classifier, labelled, f"top1>={bound}")
     found = analysis.precision
     assert found.met
-    assert found.steps[-1].metric.low >= bound or len(found.digital) == 2
-    assert found.confirmation.low >= round(bound, 3)
+    assert found.digital == ["second"]
+    assert found.confirmation.low >= bound
     (tmp_path / "profile.toml").write_text(analysis.profile())
     report = nmtool.inject(classifier, noise=load(tmp_path / "profile.toml")).report
     assert {node.name for node in report.nodes if node.status == "digital"} == set(found.digital)
@@ -76,7 +75,9 @@ def test_lower_can_be_better(classifier, labelled):
 def test_layers_that_share_an_array_go_together():
     from build import model
 
-    text = "g (float[N,4] x) => (float[N,4] y) { [one] h = MatMul(x, w) [two] z = MatMul(h, w) [three] y = MatMul(z, v) }"
+    text = (
+        "g (float[N,4] x) => (float[N,4] y) { [one] h = MatMul(x, w) [two] z = MatMul(h, w) [three] y = MatMul(z, v) }"
+    )
     rng = np.random.default_rng(0)
     shared = model(text, w=rng.standard_normal((4, 4), np.float32), v=rng.standard_normal((4, 4), np.float32))
     x = rng.standard_normal((40, 4)).astype(np.float32)
@@ -88,7 +89,7 @@ def test_layers_that_share_an_array_go_together():
 
 
 def test_hardware_keeps_its_table_and_what_was_digital_stays_so(classifier, labelled):
-    hardware = load("pcm", ["digital.nodes=[\"first\"]"])
+    hardware = load("pcm", ['digital.nodes=["first"]'])
     found = advise(classifier, labelled, "top1>=0.5", eta=None, noise=hardware, trials=3)
     table = tomllib.loads(found.profile())
     assert table["time"] == "1d"

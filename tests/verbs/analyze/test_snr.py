@@ -16,7 +16,9 @@ def found(classifier, labelled):
 
 
 def arrays(classifier):
-    return {each.name: np.frombuffer(each.raw_data, np.float32).reshape(each.dims) for each in classifier.graph.initializer}
+    return {
+        each.name: np.frombuffer(each.raw_data, np.float32).reshape(each.dims) for each in classifier.graph.initializer
+    }
 
 
 def decibels(inputs, weights):
@@ -43,7 +45,9 @@ def test_effective_bits_are_those_of_a_converter(found):
     steps = 2**8
     sine = np.sin(np.linspace(0, 2 * np.pi, 100_003))
     rounded = np.round(sine * steps / 2) / (steps / 2)
-    assert effective_bits(10 * np.log10(np.mean(sine**2) / np.mean((sine - rounded) ** 2))) == pytest.approx(8, abs=0.05)
+    assert effective_bits(10 * np.log10(np.mean(sine**2) / np.mean((sine - rounded) ** 2))) == pytest.approx(
+        8, abs=0.05
+    )
 
 
 def test_without_noise_there_is_no_ratio(classifier, labelled):
