@@ -1,6 +1,7 @@
 """`nmtool analyze`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -98,8 +99,7 @@ def analyze(
 
     _require_folder(folder)
     refuse_overwriting([folder / JSON if folder.exists() else None, annotate], force)
-    folder.mkdir(exist_ok=True)
-    with progress(out, "analyze") as report:
+    with _made(folder), progress(out, "analyze") as report:
         found = nmtool.analyze(
             models,
             data.data,
@@ -137,6 +137,19 @@ def _require_folder(folder: Path) -> None:
         raise UsageError(f"output is no folder: {folder}", hint="-o takes a folder, which is made")
     if not folder.parent.is_dir():
         raise UsageError(f"no such folder: {folder.parent}", hint=f"mkdir -p {folder.parent}")
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """The folder, which is not left behind empty when the block fails."""
+    new = not folder.exists()
+    folder.mkdir(exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if new and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
 def _print(found: "Analysis") -> None:

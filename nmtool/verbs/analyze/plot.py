@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmtool.verbs.analyze.information import Bits, Curve
+from nmtool.verbs.analyze.probe import SAMPLES
 from nmtool.verbs.figures import figure, percents, unit_of
 from nmtool.verbs.sweep.statistics import Summary
 
@@ -76,7 +77,7 @@ def draw_snr(analysis: "Analysis", path: Path) -> None:
         axes.set_ylabel("signal-to-noise ratio (dB)")
         bits = axes.secondary_yaxis("right", functions=(_to_bits, _to_decibels))
         bits.set_ylabel("effective bits")
-        axes.set_title(_title(analysis, "at the layers' outputs"), fontsize=9, color="0.3")
+        axes.set_title(_title(analysis, "at the layers' outputs", SAMPLES), fontsize=9, color="0.3")
         axes.legend()
 
 
@@ -143,9 +144,10 @@ def _with_errors(summaries: list[Summary], factor: float) -> tuple[list[float], 
     ]
 
 
-def _title(analysis: "Analysis", what: str) -> str:
+def _title(analysis: "Analysis", what: str, most: int | None = None) -> str:
     settings = analysis.settings
-    return f"{what}, η {settings.eta:g}, {settings.trials} trials, {settings.samples} samples"
+    samples = min(settings.samples, most or settings.samples)
+    return f"{what}, η {settings.eta:g}, {settings.trials} trials, {samples} samples"
 
 
 def _bound(draw: "Callable[[Analysis, Path], None]", analysis: "Analysis") -> Callable[[Path], None]:
