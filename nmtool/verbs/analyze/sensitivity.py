@@ -17,6 +17,7 @@ from nmtool.verbs.analyze.subject import Layer, Progress, Subject
 from nmtool.verbs.sweep.statistics import Summary
 
 _SAMPLES = 8  # of a backward pass: many small batches tell more than a few large ones
+_FLAT = 1e-9  # nats; a softmax of scores in the hundreds has no slope that tells layers apart
 _CLASSES = ("top", "agreement")  # metrics of classes
 
 
@@ -135,8 +136,10 @@ def estimates(subject: Subject, passes: int, notes: list[str], progress: Progres
     except (ModelError, SetupError) as error:
         notes.append(f"no estimate from gradients: {error.message}")
         return None
-    if not any(values):
-        notes.append("no estimate from gradients: this noise does not grow with its strength in a differentiable way")
+    if not max(values) > _FLAT:
+        notes.append(
+            "no estimate from gradients: predictions are saturated, or the noise has no slope; try --metric mse"
+        )
         return None
     return [float(value) for value in values]
 

@@ -96,6 +96,17 @@ def test_noise_without_a_gradient_is_said_so(classifier, labelled):
     assert all(row["gradient"] is None for row in rows(found).values())
 
 
+@needs_torch
+def test_saturated_predictions_are_said_so(classifier, labelled):
+    steep = onnx.ModelProto()
+    steep.CopyFrom(classifier)
+    last = next(each for each in steep.graph.initializer if each.name == "b")
+    last.raw_data = (np.frombuffer(last.raw_data, np.float32) * 1e5).tobytes()
+    found = analyse(steep, labelled, gradient=4, trials=1)
+    assert "saturated" in found.notes[0]
+    assert found.to_json()["gradient_rank_correlation"] is None
+
+
 def test_a_fixed_batch_that_does_not_divide_the_data(classifier, labelled):
     fixed = onnx.ModelProto()
     fixed.CopyFrom(classifier)
