@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from nmtool.library import library_path as library_path
     from nmtool.model import load as load
     from nmtool.model import save as save
+    from nmtool.verbs.analyze.experiment import analyze as analyze
     from nmtool.verbs.bake import bake as bake
     from nmtool.verbs.calibrate import calibrate as calibrate
     from nmtool.verbs.calibrate_bn import calibrate_bn as calibrate_bn
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives. Imported on first use (PEP 562), so that `import nmtool` costs nothing.
 _HOME = {
+    "analyze": "nmtool.verbs.analyze.experiment",
     "bake": "nmtool.verbs.bake",
     "calibrate": "nmtool.verbs.calibrate",
     "calibrate_bn": "nmtool.verbs.calibrate_bn",

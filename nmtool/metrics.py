@@ -101,7 +101,7 @@ def top_k(k: int) -> Metric:
         if scores.ndim < 2 or scores.shape[-1] < max(k, 2):
             raise UsageError(f"top{k} needs at least {max(k, 2)} classes, the output is {list(scores.shape)}")
         classes = scores.shape[-1]
-        labels = _class_numbers(labels, scores.shape)
+        labels = class_numbers(labels, scores.shape)
         if labels.min() < 0 or labels.max() >= classes:
             raise UsageError(f"labels run from {labels.min()} to {labels.max()}, the output has {classes} classes")
         labelled = np.take_along_axis(scores, labels[..., None], axis=-1)
@@ -163,8 +163,16 @@ def is_share(name: str) -> bool:
     return name == "agreement" or re.fullmatch(r"top\d+", name) is not None
 
 
-def _class_numbers(labels: Array, shape: tuple[int, ...]) -> Array:
-    """Labels as class numbers: [samples, …] as they are, one-hot ones by their largest entry."""
+def class_numbers(labels: Array, shape: tuple[int, ...]) -> Array:
+    """Labels as class numbers: [samples, …] as they are, one-hot ones by their largest entry.
+
+    Args:
+        labels: of the data.
+        shape: of the output that they are for, classes last.
+
+    Raises:
+        UsageError: they are neither.
+    """
     if labels.ndim == len(shape) and labels.shape == shape:
         return np.asarray(labels.argmax(axis=-1))
     if labels.ndim == len(shape) and labels.shape[-1] == 1:

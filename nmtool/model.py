@@ -209,6 +209,11 @@ def external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
     return [tensor for tensor in initializer_tensors(model) if isinstance(tensor, ir.ExternalTensor)]
 
 
+def files(path: Path) -> list[Path]:
+    """The files of a model: its own, and those of its external data."""
+    return [path, *sorted({Path(tensor.path) for tensor in external_tensors(load(path))})]
+
+
 def _data_to_copy(tensors: list[ir.ExternalTensor], folder: Path) -> dict[Path, Path]:
     """Target -> source of the data files that are not in `folder` already."""
     files = {folder / tensor.location: Path(tensor.path) for tensor in tensors}

@@ -9,7 +9,7 @@ from typing import Any
 import onnx_ir as ir
 
 from nmtool.errors import ModelError
-from nmtool.ops import RUN, SCALE, TIME, TRIAL
+from nmtool.ops import LAYERS, RUN, SCALE, TIME, TRIAL
 
 _KEY = "nmtool.provenance"
 _WEIGHTS = "nmtool.weights"
@@ -34,6 +34,7 @@ class Provenance:
         source_opsets: opset imports of the source model.
         run_input: name of the graph input that selects the sample of what is drawn at every run, if anything is.
         time_input: name of the graph input for the seconds since programming, where devices drift.
+        layers_input: name of the graph input with a factor on the noise of each array, in models that are analysed.
     """
 
     version: str
@@ -49,11 +50,18 @@ class Provenance:
     source_opsets: dict[str, int]
     run_input: str | None = None
     time_input: str | None = None
+    layers_input: str | None = None
 
     @property
     def inputs(self) -> dict[str, str]:
         """Names of the run-time inputs by kind (`nmtool.ops`)."""
-        names = {TRIAL: self.trial_input, SCALE: self.scale_input, RUN: self.run_input, TIME: self.time_input}
+        names = {
+            TRIAL: self.trial_input,
+            SCALE: self.scale_input,
+            RUN: self.run_input,
+            TIME: self.time_input,
+            LAYERS: self.layers_input,
+        }
         return {kind: name for kind, name in names.items() if name}
 
     @property

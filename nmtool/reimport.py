@@ -1,7 +1,7 @@
 """New weights into the ONNX file that the old ones are in: only the values of named arrays change."""
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nmtool.errors import ModelError, UsageError
 from nmtool.model import load, parse
 from nmtool.payloads import Change, replace, stored_arrays, tensors, write_data
+from nmtool.soundness import all_graphs, subgraphs
 
 Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto
 """A model whose every byte is at hand: onnx_ir's view of one would not keep them."""
@@ -47,6 +48,7 @@ def reimport(
     *,
     trained: Collection[str] | None = None,
     metadata: Mapping[str, str] = {},
+    nodes: Mapping[str, Mapping[str, str]] = {},
     verify: Callable[[Path], None] | None = None,
     force: bool = False,
 ) -> ReimportReport:
@@ -62,6 +64,7 @@ def reimport(
         output: where to write the model.
         trained: names of all arrays that were trained; `weights` must hold exactly these. All of `weights` by default.
         metadata: entries of the model's metadata to set, in the place of those of the same keys.
+        nodes: likewise of the metadata of nodes, by their names (the first output's where a node has none).
         verify: called with the path of the finished model before it is put in place; what it raises leaves no file.
         force: overwrite files that exist.
 
@@ -81,6 +84,8 @@ def reimport(
             raise UsageError(f"the output exists: {target}", hint="write elsewhere, or overwrite it with --force")
     changes = _replace(model, weights, folder, weights.keys() if trained is None else trained)
     _set_metadata(model, metadata)
+    for node in _nodes(model):
+        _set_metadata(node, nodes.get(node.name or next(filter(None, node.output), ""), {}))
     try:
         with TemporaryDirectory(dir=output.parent, prefix=".nmtool-") as name:
             staged = Path(name)
@@ -121,8 +126,16 @@ def _replace(
     return tuple(replace(name, tensor, weights[name], folder) for name, tensor in arrays.items() if name in weights)
 
 
-def _set_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
-    for entry in [entry for entry in model.metadata_props if entry.key in metadata]:
-        model.metadata_props.remove(entry)
+def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """All nodes, of subgraphs and functions too."""
+    yield from (node for graph in all_graphs([model.graph]) for node in graph.node)
+    for function in model.functions:
+        yield from function.node
+        yield from (node for graph in subgraphs(function.node) for node in graph.node)
+
+
+def _set_metadata(part: onnx.ModelProto | onnx.NodeProto, metadata: Mapping[str, str]) -> None:
+    for entry in [entry for entry in part.metadata_props if entry.key in metadata]:
+        part.metadata_props.remove(entry)
     for key, value in metadata.items():
-        model.metadata_props.add(key=key, value=value)
+        part.metadata_props.add(key=key, value=value)

@@ -1,7 +1,9 @@
-"""Dataclasses from the tables of a TOML or JSON file, with errors that name the place."""
+"""Dataclasses from the tables of a TOML or JSON file, with errors that name the place; and values as TOML has them."""
 
 import dataclasses
 import difflib
+import json
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -56,6 +58,23 @@ def require_known(table: Mapping[str, Any], known: typing.Iterable[str], where: 
             close = difflib.get_close_matches(key, names, n=1)
             hint = f"did you mean {close[0]}?" if close else f"it has: {', '.join(names)}"
             raise UsageError(f"{where} has no parameter {key!r}", hint)
+
+
+def to_toml(value: Any) -> str:
+    """A value in TOML, on one line; what is None in a table is left out."""
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(to_toml, value))}]"
+    if isinstance(value, Mapping):
+        entries = [f"{to_key(key)} = {to_toml(each)}" for key, each in value.items() if each is not None]
+        return f"{{ {', '.join(entries)} }}" if entries else "{}"
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def to_key(key: str) -> str:
+    """A key in TOML, in quotes where it needs them."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 
 def _value(kind: Any, value: Any, where: str, strict: bool) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
-from nmtool.ops import RUN, SCALE, TIME, TRIAL
+from nmtool.ops import LAYERS, RUN, SCALE, TIME, TRIAL
 from nmtool.passes.graphs import sites, value_names
 
 ARGUMENTS = "nmtool.arguments"
@@ -35,12 +35,14 @@ class NoiseInputs:
         fresh: take the sample from random operators in the graph instead of an input: new noise at every run. It is
             that of the run where the noise has one, else that of the chip.
         time: default of the time input, in seconds.
+        arrays: length of the input with a factor for each noisy array.
         names: names of the values that were made, by run-time input.
     """
 
     model: ir.Model
     fresh: str | None = None
     time: float = 0.0
+    arrays: int = 0
     names: dict[str, str] = field(init=False, default_factory=dict)
     _values: dict[tuple[ir.OperatorIdentifier | None, str], ir.Value] = field(init=False, default_factory=dict)
     _fresh_nodes: list[ir.Node] = field(init=False, default_factory=list)
@@ -53,7 +55,7 @@ class NoiseInputs:
 
         Args:
             function: where it is used.
-            kind: TRIAL, SCALE, RUN or TIME of nmtool.ops.
+            kind: TRIAL, SCALE, RUN, TIME or LAYERS of nmtool.ops.
         """
         key = (None if function is None else function.identifier(), kind)
         if key not in self._values:
@@ -74,7 +76,13 @@ class NoiseInputs:
             graph.register_initializer(base)
             self._fresh_nodes = _fresh_sample(name, base)
             return self._fresh_nodes[-1].outputs[0]
-        defaults = {TRIAL: np.int64(0), RUN: np.int64(0), SCALE: np.float32(1.0), TIME: np.float32(self.time)}
+        defaults = {
+            TRIAL: np.int64(0),
+            RUN: np.int64(0),
+            SCALE: np.float32(1.0),
+            TIME: np.float32(self.time),
+            LAYERS: np.ones(self.arrays, np.float32),
+        }
         return _default_input(graph, name, np.array(defaults[kind]))
 
     def _in_function(self, function: ir.Function, kind: str) -> ir.Value:

@@ -10,6 +10,7 @@ import typer
 
 from nmtool import errors
 from nmtool.cli import (
+    analyze,
     bake,
     calibrate,
     calibrate_bn,
@@ -51,6 +52,7 @@ _add("strip", strip.strip, strip.EXAMPLES)
 _add("bake", bake.bake, bake.EXAMPLES)
 _add("run", run.run, run.EXAMPLES)
 _add("sweep", sweep.sweep, sweep.EXAMPLES)
+_add("analyze", analyze.analyze, analyze.EXAMPLES)
 _add("clip", clip.clip, clip.EXAMPLES)
 _add("calibrate", calibrate.calibrate, calibrate.EXAMPLES)
 _add("calibrate-bn", calibrate_bn.calibrate_bn, calibrate_bn.EXAMPLES)

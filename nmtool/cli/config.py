@@ -5,7 +5,6 @@ The keys are the names of the options, taken from the commands themselves. Prece
 """
 
 import difflib
-import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import typer
 
 from nmtool.errors import UsageError
+from nmtool.table import to_toml
 
 DATA = "data"  # the table, and the help panel that marks the options which it may set
 _NEVER = {"config", "print_config", "help"}
@@ -36,7 +36,7 @@ def load(ctx: typer.Context, path: Path | None) -> Path | None:
 def merged(ctx: typer.Context) -> str:
     """Every option's value as TOML that `load` reads back; options without a value are left out."""
     values = {name: ctx.params[name] for name in _options(ctx.command) if name in ctx.params}
-    lines = [f"{name} = {_toml(value)}" for name, value in values.items() if value not in (None, [], ())]
+    lines = [f"{name} = {to_toml(value)}" for name, value in values.items() if value not in (None, [], ())]
     return "\n".join([f"[{ctx.command.name}]", *lines]) + "\n"
 
 
@@ -76,11 +76,3 @@ def _as_typed(value: Any, option: Any) -> Any:
     words = [str(word) for word in value] if isinstance(value, list) else [str(value)]
     takes_many = getattr(option, "multiple", False) or option.nargs == -1
     return words if takes_many else ",".join(words)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool | int | float):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(str(value), ensure_ascii=False)

@@ -9,7 +9,7 @@ import typer
 from nmtool.cli.command import command, examples
 from nmtool.cli.data_options import DataOption, DataSource
 from nmtool.cli.noise_options import NoiseOptions
-from nmtool.cli.options import CustomOps, Device, Force, Option, backend_options
+from nmtool.cli.options import CustomOps, Device, Executor, Force, Jobs, Option, backend_options
 from nmtool.cli.output import Output, interval, number, refuse_overwriting, table
 from nmtool.cli.progress import progress
 
@@ -81,7 +81,8 @@ def sweep(
     threads: Annotated[
         int | None, Option(metavar="N", min=1, help="Threads of all workers together", show_default="one per core")
     ] = None,
-    jobs: Annotated[int, Option("--jobs", "-j", metavar="N", help="Worker processes")] = 1,
+    executor: Executor = "processes",
+    jobs: Jobs = None,
     results: Annotated[
         Path | None, Option(metavar="FILE", help="Append each point to this .jsonl; what it has is not measured again")
     ] = None,
@@ -110,6 +111,7 @@ def sweep(
             backend=backend,
             threads=threads,
             results=results,
+            executor=executor,
             jobs=jobs,
             data_options=data.options(labels),
             progress=report,

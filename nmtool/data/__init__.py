@@ -3,6 +3,6 @@
 from nmtool.data.binding import load
 from nmtool.data.dataset import Batch, Dataset
 from nmtool.data.options import DataOptions
-from nmtool.data.sources import DataSource
+from nmtool.data.sources import DataSource, path_of
 
-__all__ = ["Batch", "DataOptions", "DataSource", "Dataset", "load"]
+__all__ = ["Batch", "DataOptions", "DataSource", "Dataset", "load", "path_of"]

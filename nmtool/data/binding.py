@@ -21,8 +21,8 @@ def load(source: DataSource, ports: Sequence[Port], options: DataOptions | None 
     dimension: its array is fed to every run as it is. So is a scalar.
 
     Args:
-        source: path of an .npz, .npy or image folder, "module:function", a function, an array, a dict of arrays by
-            input name, or a pair (inputs, labels).
+        source: path of an .npz, .npy, .tar or folder of images or .tar shards, "module:function", a function, an array,
+            a dict of arrays by input name, or a pair (inputs, labels).
         ports: the model's inputs, those of the noise left out.
         options: how to read and prepare; None: the defaults.
 
@@ -87,9 +87,9 @@ def _match(source: Source, ports: Sequence[Port], label_name: str | None, option
     required = [port for port in ports if not port.optional]
     if not required:
         raise UsageError("the model has no inputs to feed data to")
-    if source.folder is not None:
+    if source.images is not None:
         if len(required) > 1:
-            raise UsageError(f"the model has {len(required)} inputs, a folder of images gives one")
+            raise UsageError(f"the model has {len(required)} inputs, images are for one")
         return {required[0].name: _images(source, required[0], options)}
     found: dict[str, Samples] = {}
     others = [name for name in source.arrays if name != label_name]
@@ -104,12 +104,12 @@ def _match(source: Source, ports: Sequence[Port], label_name: str | None, option
 
 
 def _images(source: Source, port: Port, options: DataOptions) -> Samples:
-    assert source.folder is not None
+    assert source.images is not None
     shape = port.shape if port.shape and len(port.shape) == 4 else (None, None, None, None)
     axis = channel_axis(shape)
     height, width = (dim for at, dim in enumerate(shape) if at not in (0, axis))
     size = options.resize or ((height, width) if height and width else None)
-    return source.folder.samples(size, channels=shape[axis] or 3)
+    return source.images.samples(size, channels=shape[axis] or 3)
 
 
 def _listing(source: Source) -> str:

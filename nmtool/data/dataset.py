@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from nmtool.backends import Array
+from nmtool.data.images import ImageSamples
 from nmtool.data.options import DataOptions
 from nmtool.data.prepare import Preparation
 from nmtool.data.sources import Samples
@@ -126,6 +127,10 @@ class Dataset:
         batched = dict(sorted(self.inputs.items())) | ({} if self.labels is None else {"labels": self.labels})
         for name, samples in batched.items():
             sha.update(f"{name} {samples.dtype} {samples.shape[1:]} {self.count}".encode())
-            for start in range(0, self.count, _HASH_CHUNK):
-                sha.update(samples[start : min(start + _HASH_CHUNK, self.count)].tobytes())
+            for content in samples.stored(self.count) if isinstance(samples, ImageSamples) else self._chunks(samples):
+                sha.update(content)
         return sha.hexdigest()
+
+    def _chunks(self, samples: Samples) -> Iterator[bytes]:
+        for start in range(0, self.count, _HASH_CHUNK):
+            yield samples[start : min(start + _HASH_CHUNK, self.count)].tobytes()

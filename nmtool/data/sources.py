@@ -1,4 +1,4 @@
-"""Where samples come from: .npz, .npy, an image folder, `module:function`, or arrays at hand."""
+"""Where samples come from: .npz, .npy, an image folder, tar shards, `module:function`, or arrays at hand."""
 
 import os
 import zipfile
@@ -10,8 +10,9 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from nmtool.backends import Array
-from nmtool.data.images import ImageFolder
+from nmtool.data.images import Images, open_folder
 from nmtool.data.options import Layout
+from nmtool.data.shards import open_shards
 from nmtool.errors import UsageError
 from nmtool.plugins import load_function, names_function
 
@@ -22,7 +23,7 @@ UNNAMED = ""  # the name of an array that came without one: the model's only inp
 
 
 class Samples(Protocol):
-    """Samples along the first axis, read when indexed: an array, a memory map, or a folder of images."""
+    """Samples along the first axis, read when indexed: an array, a memory map, or encoded images."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,14 +45,14 @@ class Source:
         name: for messages.
         arrays: by name; a lazy mapping where the file allows.
         labels: labels that came apart from the arrays.
-        folder: the image folder, instead of arrays.
+        images: encoded images, instead of arrays.
         layout: the axis order of images, where the source knows it.
     """
 
     name: str
     arrays: Mapping[str, Array]
     labels: Array | None = None
-    folder: ImageFolder | None = None
+    images: Images | None = None
     layout: Layout | None = None
 
     def array(self, name: str) -> Array:
@@ -75,14 +76,24 @@ def open_source(source: DataSource) -> Source:
     Raises:
         UsageError: there is no such file, or it is not what its name says.
     """
-    if isinstance(source, str) and names_function(source) and not Path(source).exists():
+    path = path_of(source)
+    if path is not None:
+        return _from_path(path)
+    if isinstance(source, str):
         return _from_value(source, _call(load_function(source), source))
-    if isinstance(source, (str, os.PathLike)):
-        return _from_path(Path(source))
     if callable(source):
         name = getattr(source, "__name__", "the data function")
         return _from_value(name, _call(source, name))
     return _from_value("the data", source)
+
+
+def path_of(source: DataSource) -> Path | None:
+    """The file or folder that a source is read from; None for functions and arrays."""
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    if isinstance(source, str) and names_function(source) and not Path(source).exists():
+        return None
+    return Path(source)
 
 
 def _call(function: Callable[[], Any], name: str) -> Any:
@@ -103,15 +114,23 @@ def _from_value(name: str, value: Any) -> Source:
     return Source(name, inputs, None if labels is None else np.asarray(labels))
 
 
+def _from_images(name: str, images: Images) -> Source:
+    return Source(name, {}, images.labels, images, layout="nhwc")
+
+
 def _from_path(path: Path) -> Source:
     name = str(path)
     if path.is_dir():
-        folder = ImageFolder.open(path)
-        return Source(name, {}, folder.labels, folder, layout="nhwc")
+        shards = sorted(path.glob("*.tar"))
+        return _from_images(name, open_shards(shards) if shards else open_folder(path))
     if not path.is_file():
         raise UsageError(f"no such data file: {path}")
+    if path.suffix == ".tar":
+        return _from_images(name, open_shards([path]))
     if path.suffix not in (".npz", ".npy"):
-        raise UsageError(f"not a data file: {path}", hint="give .npz, .npy, a folder of images or module:function")
+        raise UsageError(
+            f"not a data file: {path}", hint="give .npz, .npy, a folder of images, .tar shards or module:function"
+        )
     if (path.suffix == ".npz") != zipfile.is_zipfile(path):
         raise UsageError(f"not a {path.suffix} file: {path}", hint="write it with numpy.savez or numpy.save")
     try:

@@ -61,6 +61,9 @@ EVERY_OPERAND = {("", "LSTM"), ("", "GRU"), ("", "RNN")}
 
 _INTEGER = "integer arithmetic on quantized weights: noise needs real-valued weights (export as QDQ)"
 
+_TABLE = "table lookup, no matrix product"
+_FUSED = "product of activations inside a fused operator"
+
 DIGITAL_OPS: dict[tuple[str, str], str] = {
     **{("", op): _INTEGER for op in ("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")},
     **{
@@ -82,9 +85,31 @@ DIGITAL_OPS: dict[tuple[str, str], str] = {
         ("ai.onnx.ml", op): "its weights are attributes of a classical-ML operator"
         for op in ("LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor")
     },
-    ("", "Gather"): "table lookup, no matrix product",
-    (MICROSOFT, "MultiHeadAttention"): "product of activations inside a fused operator",
-    (MICROSOFT, "GroupQueryAttention"): "product of activations inside a fused operator",
-    ("", "Attention"): "product of activations inside a fused operator",
+    ("", "Gather"): _TABLE,
+    (MICROSOFT, "GatherBlockQuantized"): _TABLE,
+    (MICROSOFT, "EmbedLayerNormalization"): _TABLE,
+    ("", "Attention"): _FUSED,
+    **{
+        (MICROSOFT, op): _FUSED
+        for op in (
+            "MultiHeadAttention",
+            "GroupQueryAttention",
+            "SparseAttention",
+            "PagedAttention",
+            "PackedMultiHeadAttention",
+            "DecoderMaskedMultiHeadAttention",
+        )
+    },
+    **{
+        (MICROSOFT, op): "its weights are inside a fused operator (export without that fusion)"
+        for op in (
+            "MoE",
+            "QMoE",
+            "PackedAttention",
+            "DecoderAttention",
+            "DecoderMaskedSelfAttention",
+            "LongformerAttention",
+        )
+    },
 }
 """Operators that hold or multiply matrices but stay digital, with the reason that the report gives."""

@@ -43,6 +43,7 @@ class Progress:
 
     Attributes:
         step: steps done.
+        per_step: micro-batches in each, those of all processes together.
         before: scores of the original weights.
         best: scores of the best weights.
         best_step: the step they are of.
@@ -50,6 +51,7 @@ class Progress:
     """
 
     step: int = 0
+    per_step: int = 1
     before: Scores | None = None
     best: Scores | None = None
     best_step: int = 0

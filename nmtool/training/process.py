@@ -5,6 +5,8 @@ import os
 import pickle
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,6 +16,7 @@ from torch import distributed, nn
 
 from nmtool.errors import SetupError, UsageError
 
+_MEETING = "start them with torchrun; where it restarts them, with TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1"
 _PATIENCE = datetime.timedelta(hours=1)  # others wait this long while one validates
 
 
@@ -59,7 +62,7 @@ class Process:
             try:
                 distributed.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=_PATIENCE)
             except (RuntimeError, ValueError) as error:
-                raise SetupError(f"the processes do not meet: {error}", hint="start them with torchrun") from error
+                raise SetupError(f"the processes do not meet: {error}", hint=_MEETING) from error
         return cls(rank, count, torch.device(kind, local) if kind == "cuda" else torch.device(kind))
 
     @property
@@ -98,10 +101,24 @@ class Process:
         _let_go(held)
         return result
 
-    def leave(self) -> None:
-        """End taking part."""
-        if self.count > 1 and distributed.is_initialized():
-            distributed.destroy_process_group()
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What the processes do together; afterwards this one takes no part any more.
+
+        Raises:
+            SetupError: another process was lost.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
+                raise
+            raise SetupError(
+                f"another process was lost: {error}", hint="its own message says why; go on with --resume"
+            ) from error
+        finally:
+            if self.count > 1 and distributed.is_initialized():
+                distributed.destroy_process_group()
 
 
 def _let_go(tensor: weakref.ref[torch.Tensor]) -> None:

@@ -139,7 +139,7 @@ class Session:
         Raises:
             NmtoolError: see `Trainer.train`, or the checkpoint is of another training.
         """
-        resumed = resume and self._checkpoint.exists()
+        resumed = self._process.share(resume and self._checkpoint.exists())
         if resumed:
             self.trainer.restore(checkpoint.load(self._checkpoint, self.settings, self._process.device))
         with self._log(self.trainer.progress.step if resumed else None) as log, stop_requests() as stop:
@@ -243,18 +243,18 @@ class Session:
     def _settings(self, data: Dataset, validation: Dataset) -> dict[str, Any]:
         request, plan, recipe = self._request, self._request.plan, self._request.recipe
         own = ("validation", "validation_trials")
+        digests = self._process.share(self._process.leads and _digests(data, validation))
         of_plan = ("seed", "amp", "patience", "validate_every")
         return {
             "student_sha256": digest(request.student),
             "teachers": [digest(teacher) for teacher in request.teachers],
-            "data_sha256": data.digest(),
-            "validation_sha256": validation.digest(),
+            "data_sha256": digests[0],
+            "validation_sha256": digests[1],
             "noise": parameters(request.noise) | {"eta": plan.eta},
             "placement": dataclasses.asdict(request.placement),
             "recipe": dataclasses.asdict(recipe),
             "losses": request.losses,
             "metric": self.metric,
-            "processes": self._process.count,
             **{name: getattr(request, name) for name in own},
             **{name: getattr(plan, name) for name in of_plan},
         }
@@ -266,3 +266,8 @@ class Session:
             return
         with TrainingLog(self._folder, COLUMNS, resume) as log:
             yield log.report
+
+
+def _digests(data: Dataset, validation: Dataset) -> tuple[str, str]:
+    own = data.digest()
+    return own, own if validation is data else validation.digest()

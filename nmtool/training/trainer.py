@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from nmtool.errors import InterruptionError, NmtoolError, TrainingError
+from nmtool.errors import InterruptionError, NmtoolError, TrainingError, UsageError
 from nmtool.recipes import Recipe
 from nmtool.training.batches import Batches, MicroBatch
 from nmtool.training.batchnorm import recalibrate, running_statistics
@@ -105,13 +105,26 @@ class Trainer:
         self._average = {name: each.clone() for name, each in student.state_dict().items()} if recipe.ema else {}
         self._best: dict[str, Tensor] = {}
         self.progress = Progress()
-        micro_batches = recipe.epochs * batches.per_epoch
-        self._per_step = recipe.accumulate * process.count
-        self.steps = max(1, micro_batches // self._per_step)
-        self.per_epoch = max(1, batches.per_epoch // self._per_step)
-        self._freeze_at = math.ceil(recipe.batchnorm_freeze * self.steps)
+        self._divide(recipe.accumulate * process.count)
         compiled = torch.compile(student) if plan.compile else student
         self._parallel = process.parallel(compiled)
+
+    def _divide(self, per_step: int) -> None:
+        """Divide the micro-batches into steps, and those of a step among the processes.
+
+        Raises:
+            UsageError: they cannot be shared equally.
+        """
+        self._accumulate, rest = divmod(per_step, self._process.count)
+        if rest:
+            raise UsageError(
+                f"a step of this training has {per_step} batches, which {self._process.count} processes cannot share",
+                hint="start as many as divide that number",
+            )
+        self._per_step = self.progress.per_step = per_step
+        self.steps = max(1, self._recipe.epochs * self.batches.per_epoch // per_step)
+        self.per_epoch = max(1, self.batches.per_epoch // per_step)
+        self._freeze_at = math.ceil(self._recipe.batchnorm_freeze * self.steps)
 
     def state(self) -> State:
         """All that `restore` needs."""
@@ -124,8 +137,13 @@ class Trainer:
         return State(self.progress, dict(self._student.state_dict()), self._best, self._average, optimizer)
 
     def restore(self, state: State) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint; with another number of processes each accumulates more or fewer batches.
+
+        Raises:
+            UsageError: so many processes cannot share the batches of a step.
+        """
         self.progress, self._best, self._average = state.progress, state.best, state.average
+        self._divide(state.progress.per_step)
         self._student.load_state_dict(state.student)
         optimizer: dict[int, dict[str, Tensor]] = {}
         for key, tensor in state.optimizer.items():
@@ -211,12 +229,12 @@ class Trainer:
             group["lr"] = learning_rate(recipe, done)
         self._optimizer.zero_grad()
         total = 0.0
-        for part in range(recipe.accumulate):
+        for part in range(self._accumulate):
             number = step * self._per_step + part * self._process.count + self._process.rank
             batch = next(loader).to(self._process.device)
             targets = self._teacher(batch) if self._teacher is not None else {}
             for draw in range(recipe.draws):
-                last = part == recipe.accumulate - 1 and draw == recipe.draws - 1
+                last = part == self._accumulate - 1 and draw == recipe.draws - 1
                 with contextlib.nullcontext() if last else self._unsynchronized():
                     total += self._backward(batch, targets, number, draw, eta)
         norm = nn.utils.clip_grad_norm_(student.parameters(), recipe.gradient_clip or float("inf"))
@@ -249,7 +267,7 @@ class Trainer:
             outputs = self._parallel(*batch.feeds.values(), trial, torch.tensor(eta, device=device))
         values = {name: outputs[position] for name, position in self._positions.items()}
         labels = {} if batch.labels is None else {next(iter(self._positions)): batch.labels}
-        loss = self._loss(values, targets, labels) / (recipe.accumulate * recipe.draws)
+        loss = self._loss(values, targets, labels) / (self._accumulate * recipe.draws)
         loss.backward()
         return float(loss.detach())
 

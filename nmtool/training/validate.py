@@ -1,6 +1,6 @@
 """Validation under noise: what a student is worth on samples that it was not trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmtool.backends import Array
-from nmtool.data import Dataset
+from nmtool.data import Batch, Dataset
 from nmtool.errors import UsageError
 from nmtool.metrics import Metric
 from nmtool.training.checkpoint import Scores
 from nmtool.training.student import Student
+
+_KEPT = 1 << 30  # bytes of prepared samples that are kept in memory; more are read anew each time
 
 
 class Validator:
@@ -38,7 +40,7 @@ class Validator:
         batch_size: int,
         device: torch.device,
     ) -> None:
-        """Prepare, and read the samples where they fit in memory.
+        """Prepare, and keep the samples where they fit in memory.
 
         Args:
             student: as it was before training.
@@ -63,13 +65,12 @@ class Validator:
         self.metric = metric
         self._student, self._output, self._eta, self._trials, self._seed = student, output, eta, trials, seed
         self._device = device
-        self._batches = [
-            (list(batch.feeds.values()), batch.labels)
-            for batch in (
-                data.take(samples[start : start + batch_size]) for start in range(0, len(samples), batch_size)
-            )
-        ]
-        self._clean = self._outputs(0, 0.0) if metric.needs_clean else None
+        self._data = data
+        self._parts = [samples[start : start + batch_size] for start in range(0, len(samples), batch_size)]
+        self._kept: list[Batch] | None = None
+        if sum(array.nbytes for array in data.take(self._parts[0]).feeds.values()) * len(self._parts) <= _KEPT:
+            self._kept = list(self._batches())
+        self._clean = [output for output, _ in self._run(0, 0.0)] if metric.needs_clean else None
 
     def scores(self) -> Scores:
         """The student's scores now."""
@@ -77,23 +78,25 @@ class Validator:
 
     def _score(self, trial: int, scale: float) -> float:
         total = self.metric.start()
-        outputs = self._outputs(trial, scale)
-        clean = self._clean or [None] * len(outputs)
-        for output, (_, labels), reference in zip(outputs, self._batches, clean, strict=True):
+        clean = self._clean or [None] * len(self._parts)
+        for (output, labels), reference in zip(self._run(trial, scale), clean, strict=True):
             total.add(output, labels, reference)
         return total.value()
 
+    def _batches(self) -> Iterator[Batch]:
+        return iter(self._kept) if self._kept is not None else map(self._data.take, self._parts)
+
     @torch.no_grad()
-    def _outputs(self, trial: int, scale: float) -> Sequence[Array]:
+    def _run(self, trial: int, scale: float) -> Iterator[tuple[Array, Array | None]]:
+        """Outputs and labels of each batch."""
         training, student = self._student.training, self._student
         student.eval()
         student.reseed(self._seed)
         student.mirror(False)
         student.age(1.0)
         noise = (torch.tensor(trial, device=self._device), torch.tensor(scale, device=self._device))
-        outputs: list[Array] = []
-        for feeds, _ in self._batches:
-            inputs: list[Tensor] = [torch.from_numpy(np.ascontiguousarray(feed)).to(self._device) for feed in feeds]
-            outputs.append(student(*inputs, *noise)[self._output].float().cpu().numpy())
+        for batch in self._batches():
+            feeds = map(np.ascontiguousarray, batch.feeds.values())
+            inputs: list[Tensor] = [torch.from_numpy(feed).to(self._device) for feed in feeds]
+            yield student(*inputs, *noise)[self._output].float().cpu().numpy(), batch.labels
         student.train(training)
-        return outputs

@@ -210,7 +210,7 @@ def distill(
             workers=workers,
         ),
     )
-    try:
+    with process.together():
         report = progress or (lambda done, total, numbers: None)
         session = Session(request, folder, process, lambda done, total: report(done, total, {}))
         session.run(resume, report)
@@ -228,8 +228,6 @@ def distill(
             )
             rounded = session.rounded()
         written = process.share(written)
-    finally:
-        process.leave()
     done: Progress = session.trainer.progress
     return Distillation(
         written,

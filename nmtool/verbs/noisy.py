@@ -7,7 +7,7 @@ import numpy as np
 from nmtool import provenance
 from nmtool.backends import Array, Port, Runner
 from nmtool.errors import UsageError
-from nmtool.ops import RUN, SCALE, TIME, TRIAL
+from nmtool.ops import LAYERS, RUN, SCALE, TIME, TRIAL
 
 TRIALS = 1 << 32  # trial numbers are taken modulo this
 
@@ -42,6 +42,7 @@ class NoisyRunner:
         *,
         run: int = 0,
         time: float | None = None,
+        layers: Array | None = None,
     ) -> list[Array]:
         """Run once.
 
@@ -52,6 +53,7 @@ class NoisyRunner:
             scale: multiplies the noise; no effect on a model without noise.
             run: which sample of what is drawn at every run, modulo 2**32; no effect where nothing is.
             time: seconds since programming; None: the model's own.
+            layers: factors on the noise of each array [arrays], of a model that takes them; None: all 1.
 
         Raises:
             ModelError: the runtime failed.
@@ -63,6 +65,8 @@ class NoisyRunner:
         }
         if time is not None:
             noise[TIME] = np.array(time, np.float32)
+        if layers is not None:
+            noise[LAYERS] = layers.astype(np.float32)
         fed = {name: noise[kind] for kind, name in self._noise_inputs.items() if kind in noise}
         return self.runner.run(outputs, {**feeds, **fed})
 

@@ -151,6 +151,7 @@ COMMANDS_ON_A_MODEL = [
     pytest.param(["calibrate-bn", "{}", "--data", "digits.npz", "-o", "out.onnx"], marks=needs_torch),
     ["run", "{}", "--data", "digits.npz"],
     ["sweep", "{}", "--data", "digits.npz"],
+    ["analyze", "{}", "--data", "digits.npz", "-o", "analysis"],
 ]
 
 

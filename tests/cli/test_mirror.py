@@ -14,6 +14,7 @@ VERBS = sorted(COMMANDS.keys() & set(nmtool.__all__))
 
 def test_every_verb_of_the_api_is_a_command():
     assert VERBS == [
+        "analyze",
         "bake",
         "calibrate",
         "calibrate_bn",
@@ -54,3 +55,9 @@ def test_no_parameter_of_the_api_is_out_of_reach(verb):
 def test_all_settings_of_a_calibration_are_in_reach():
     missing = set(inspect.signature(nmtool.calibrate_bn).parameters) - {o.name for o in COMMANDS["calibrate_bn"].params}
     assert missing == {"data_options", "progress"}
+
+
+def test_all_settings_of_an_analysis_are_in_reach():
+    missing = set(inspect.signature(nmtool.analyze).parameters) - {o.name for o in COMMANDS["analyze"].params}
+    renamed = {"output", "results", "injection", "data_options", "progress", "backend_options"}  # by other options
+    assert missing == renamed

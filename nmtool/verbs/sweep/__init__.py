@@ -1,7 +1,7 @@
 """`nmtool sweep`: Monte-Carlo measurement of a metric against the noise level.
 
-plan.py grid and points, models.py noisy models, evaluate.py one point, execute.py all of them, store.py results on
-disk, statistics.py and tolerance.py what follows from them, result.py and plot.py how they are shown.
+plan.py grid and points, models.py noisy models, evaluate.py one point, execute.py the points as work for executors,
+store.py results on disk, statistics.py and tolerance.py what follows from them, result.py and plot.py their looks.
 """
 
 from nmtool.verbs.sweep.experiment import sweep

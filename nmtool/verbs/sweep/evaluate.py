@@ -1,6 +1,6 @@
 """One point of a sweep on one session."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,6 +78,11 @@ class Evaluator:
         self._cached: list[Batch] | None = None
         self._clean: list[Array] | None = None
 
+    @property
+    def labelled(self) -> bool:
+        """Whether the data has labels."""
+        return self._data.labels is not None
+
     def setting(self) -> Setting:
         """What determines this model's values; reads all the data."""
         return Setting(
@@ -105,30 +110,44 @@ class Evaluator:
             raise UsageError(f"{trials} trials of {self._draws} draws are {samples} noise samples, there are 2^32")
 
     def evaluate(self, point: Point) -> float:
-        """The metric at a point.
+        """The metric at a point; see `measure`."""
+        return self.measure(point.trial, self.model.scale(point.eta))
+
+    def measure(self, trial: int, scale: float, layers: Array | None = None) -> float:
+        """The metric in a trial.
 
         With `redraw` "batch" batch b of trial t has noise sample `t * batches + b`.
+
+        Args:
+            trial: number of the trial.
+            scale: multiplies the noise.
+            layers: factors on the noise of each array [arrays], of a model that takes them; None: all 1.
 
         Raises:
             UsageError: the data or the labels do not suit the metric.
             ModelError: the runtime failed.
         """
         total = self._metric.start()
-        scale = self.model.scale(point.eta)
-        for index, batch in enumerate(self._batches()):
+        for index, (batch, output) in enumerate(self.outputs(trial, scale, layers)):
             clean = self._clean_outputs()[index] if self._metric.needs_clean else None
-            draw = index if self._measurement.redraw == "batch" else 0
-            run = point.trial * len(self._data) + index  # what devices draw at every run is never drawn twice
-            total.add(self._run(batch, point.trial * self._draws + draw, scale, run), batch.labels, clean)
+            total.add(output, batch.labels, clean)
         return total.value()
+
+    def outputs(self, trial: int, scale: float, layers: Array | None = None) -> Iterator[tuple[Batch, Array]]:
+        """The output that the metric judges, batch by batch; see `measure`."""
+        for index, batch in enumerate(self._batches()):
+            draw = index if self._measurement.redraw == "batch" else 0
+            run = trial * len(self._data) + index  # what devices draw at every run is never drawn twice
+            yield batch, self._run(batch, trial * self._draws + draw, scale, run, layers)
 
     @property
     def _draws(self) -> int:
         """Noise samples per trial."""
         return len(self._data) if self._measurement.redraw == "batch" else 1
 
-    def _run(self, batch: Batch, trial: int, scale: float, run: int = 0) -> Array:
-        output = batch.cut(self._noisy.run([self._output], batch.feeds, trial, scale, run=run)[0])
+    def _run(self, batch: Batch, trial: int, scale: float, run: int = 0, layers: Array | None = None) -> Array:
+        (result,) = self._noisy.run([self._output], batch.feeds, trial, scale, run=run, layers=layers)
+        output = batch.cut(result)
         if output.ndim == 0 or len(output) != batch.size:
             raise UsageError(
                 f"output {self._output!r} has shape {list(output.shape)} for {batch.size} samples",

@@ -5,17 +5,17 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nmtool import backends
+from nmtool import backends, executors
 from nmtool.data import DataOptions, DataSource
-from nmtool.errors import UsageError
 from nmtool.hardware import AnalogNoise, at_strength_one, strength
 from nmtool.metrics import find
-from nmtool.verbs.sweep import execute
-from nmtool.verbs.sweep.evaluate import Evaluator, Evaluators, Measurement, Redraw
+from nmtool.verbs.sweep.evaluate import Evaluator, Measurement, Redraw
+from nmtool.verbs.sweep.execute import Evaluation
 from nmtool.verbs.sweep.models import ModelSources, prepare, vary
 from nmtool.verbs.sweep.plan import parse_etas, points
 from nmtool.verbs.sweep.result import SweepResult
@@ -40,7 +40,8 @@ def sweep(
     metric: str = "top1",
     output: str | None = None,
     results: str | os.PathLike[str] | None = None,
-    jobs: int = 1,
+    executor: str = executors.PROCESSES,
+    jobs: int | None = None,
     threads: int | None = None,
     backend: str = "onnxruntime",
     data_options: DataOptions | None = None,
@@ -70,7 +71,9 @@ def sweep(
         output: the output that the metric judges; None: the first.
         results: file that every evaluation is appended to (JSON lines). What it already holds of this sweep is not
             evaluated again: this is how an interrupted sweep goes on, and how trials and levels are added.
-        jobs: worker processes. With more than one, data and metric functions must be importable.
+        executor: what does the evaluations: "processes" of this machine, or "ray://HOST:PORT"; see `executors.connect`.
+        jobs: workers. With more than one, data and metric functions must be importable. None: one process; on a cluster
+            one for each machine, or for each GPU with device cuda.
         threads: threads of all workers together; None: one per core.
         backend: one of `nmtool.backends.names()`.
         data_options: how to read and prepare the data.
@@ -81,42 +84,46 @@ def sweep(
     Raises:
         UsageError: an option, the data or the results file does not fit.
         ModelError: a model cannot be read, made noisy or run.
-        SetupError: something is not installed, or a worker process died.
+        SetupError: something is not installed, a cluster does not answer, or three workers died at one evaluation.
     """
     version = importlib.metadata.version("nmtool")
-    if jobs < 1:
-        raise UsageError(f"jobs must be at least 1, not {jobs}")
     chosen = at_strength_one(noise, (injection or {}).get("relative_to"))
     levels = parse_etas(etas if etas is not None else "0:0.1:0.01" if strength(chosen, None) != 1 else "0,1")
     variants = vary(chosen, over) if over else {"": chosen}
-    per_worker = threads if jobs == 1 else max(1, (threads or os.cpu_count() or 1) // jobs)
-    if backends.takes(backend, "threads"):
-        backend_options["threads"] = per_worker
-    measurement = Measurement(data, data_options or DataOptions(), metric, output, redraw, backend, backend_options)
-    with TemporaryDirectory(prefix="nmtool-") as folder, Store(Path(results) if results else None) as store:
+    gpu = backend_options.get("device") == "cuda"
+    with (
+        executors.connect(executor, jobs=jobs, threads=threads, gpu=gpu) as workers,
+        TemporaryDirectory(prefix="nmtool-") as folder,
+        Store(Path(results) if results else None) as store,
+    ):
+        if backends.takes(backend, "threads"):
+            backend_options["threads"] = workers.threads
+        measurement = Measurement(data, data_options or DataOptions(), metric, output, redraw, backend, backend_options)
         noisy = prepare(models, Path(folder), seed, variants, injection or {})
-        evaluators = Evaluators(measurement)
-        settings = {model.label: _check(evaluators.get(model), store, trials) for model in noisy}
+        by_label = {model.label: model for model in noisy}
+        work = Evaluation(measurement, by_label)
+        checking = work if workers.here else Evaluation(_anywhere(measurement), by_label)
+        settings = {model.label: _check(checking.evaluators.get(model), store, trials) for model in noisy}
         plan = points(settings, levels, trials)
         todo = [point for point in plan if point not in store.records]
-        by_label = {model.label: model for model in noisy}
-        if jobs == 1:
-            outcomes = execute.serially(todo, by_label, evaluators)
-        else:
-            evaluators.close()
-            outcomes = execute.in_processes(todo, by_label, measurement, jobs, per_worker or 1)
-        with closing(outcomes):
-            for done, outcome in enumerate(outcomes, start=1):
-                scale = by_label[outcome.point.model].scale(outcome.point.eta)
-                store.append(
-                    Record(setting=settings[outcome.point.model], scale=scale, nmtool=version, **vars(outcome))
-                )
+        if not workers.here:
+            checking.evaluators.close()
+        with closing(workers.run(work, todo)) as outcomes:
+            for done, (point, outcome) in enumerate(outcomes, start=1):
+                scale = by_label[point.model].scale(point.eta)
+                store.append(Record(settings[point.model], point, scale, nmtool=version, **vars(outcome)))
                 if progress is not None:
                     progress(done, len(todo))
     order = list(by_label)
     plan.sort(key=lambda point: (order.index(point.model), point.eta, point.trial))
     records = [store.records[point] for point in plan]
     return SweepResult(metric, find(metric).higher_is_better, records, [key for key in variants if key])
+
+
+def _anywhere(measurement: Measurement) -> Measurement:
+    """The same without a device: this machine may not have what the workers have."""
+    options = {name: value for name, value in measurement.backend_options.items() if name != "device"}
+    return replace(measurement, backend_options=options)
 
 
 def _check(evaluator: Evaluator, store: Store, trials: int) -> Setting:

@@ -37,6 +37,7 @@ class NoisyModel:
         sha256: digest of the model as given, external data included.
         provenance: of the noisy model; its eta is the noise level at scale 1.
         injection: options of `inject` other than the defaults; empty for a model that was given noisy.
+        plain: whether it was given without noise.
     """
 
     label: str
@@ -44,6 +45,7 @@ class NoisyModel:
     sha256: str
     provenance: provenance.Provenance
     injection: Mapping[str, Any]
+    plain: bool
 
     def scale(self, eta: float) -> float:
         """What to feed the model's scale input for a noise level."""
@@ -108,7 +110,7 @@ def _prepare(label: str, source: ModelSource, file: Path, seed: int, injection: 
         model_files.save(noisy, file)
         found = provenance.read(noisy)
         assert found is not None  # inject records it
-        return NoisyModel(label, file, sha256, found, _not_default(injection))
+        return NoisyModel(label, file, sha256, found, _not_default(injection), plain=True)
     if found.fresh:
         raise UsageError(f"{label} draws its noise by itself", hint="inject the source model without `fresh`")
     if found.eta <= 0:
@@ -119,7 +121,7 @@ def _prepare(label: str, source: ModelSource, file: Path, seed: int, injection: 
         file = Path(source)
     else:
         model_files.save(model, file)
-    return NoisyModel(label, file, sha256, found, {})
+    return NoisyModel(label, file, sha256, found, {}, plain=False)
 
 
 def _not_default(injection: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,26 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmtool.atomic import written_whole
-from nmtool.errors import SetupError, UsageError
-from nmtool.metrics import is_share
+from nmtool.verbs.figures import figure, percents, unit_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from nmtool.verbs.sweep.result import SweepResult
 
-_STYLE: dict[str, Any] = {
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.prop_cycle": "cycler(color=['0072B2', 'D55E00', '009E73', 'CC79A7', 'E69F00', '56B4E9', '000000'])",
-    "font.size": 10,
-    "grid.color": "0.9",
-    "legend.frameon": False,
-    "svg.hashsalt": "nmtool",  # element ids are otherwise random: equal results give equal files
-}
 _UNITS = {
     "range": "multiples of max W - min W",
     "max": "multiples of max |W|",
@@ -38,29 +25,13 @@ def plot(result: "SweepResult", paths: Sequence[Path]) -> None:
         SetupError: matplotlib is not installed.
         UsageError: a path has a suffix matplotlib does not know.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise SetupError("plots need matplotlib", hint="pip install 'nmtool[report]'") from error
-    known = FigureCanvasAgg.get_supported_filetypes()
-    for path in paths:
-        if path.suffix.removeprefix(".") not in known:
-            raise UsageError(f"no plot can be written as {path.name}", hint="end the name in .svg, .png or .pdf")
-    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]  # the stubs want each key as a literal
-        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-        axes = figure.add_subplot()
-        (_draw_over if result.variants else _draw)(axes, result)
-        for path in paths:
-            date = {"Date": None} if path.suffix == ".svg" else {}
-            with written_whole(path) as staged:
-                figure.savefig(staged, dpi=200, metadata=date)
+    with figure(paths) as drawn:
+        (_draw_over if result.variants else _draw)(drawn.add_subplot(), result)
 
 
 def _draw_over(axes: "Axes", result: "SweepResult") -> None:
     """The metric on the hardware, as strong as it is, for each of its values."""
-    factor = _factor(result)
+    factor = percents(result.metric)
     strongest = max(record.point.eta for record in result.points)
     rows = {row.model: row.summary for row in result.summary() if row.eta == strongest}
     positions = range(len(result.variants))
@@ -76,21 +47,16 @@ def _draw_over(axes: "Axes", result: "SweepResult") -> None:
     _finish(axes, result, max(each.trials for each in rows.values()))
 
 
-def _factor(result: "SweepResult") -> float:
-    """100 where the metric is shown in percent."""
-    return 100.0 if is_share(result.metric) else 1.0
-
-
 def _finish(axes: "Axes", result: "SweepResult", trials: int) -> None:
     """What both kinds of plots say about themselves."""
-    axes.set_ylabel(f"{result.metric} (%)" if _factor(result) > 1 else result.metric)
+    axes.set_ylabel(unit_of(result.metric))
     samples = result.points[0].setting.samples
     axes.set_title(f"mean and its 95 % interval over {trials} trials, {samples} samples", fontsize=9, color="0.3")
     axes.legend()
 
 
 def _draw(axes: "Axes", result: "SweepResult") -> None:
-    factor = _factor(result)
+    factor = percents(result.metric)
     rows = result.summary()
     for model in result.models:
         curve = [row for row in rows if row.model == model]

@@ -1,18 +1,14 @@
-"""Results on disk: a JSON line per evaluation, appended as they come, so that a killed sweep loses nothing.
+"""Results on disk: a line per evaluation."""
 
-Every line is complete in itself. A line that was being written when the process died is dropped on opening.
-"""
-
-import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from nmtool.errors import UsageError
+from nmtool.jsonl import JsonLines
 from nmtool.verbs.sweep.plan import Point
 
 SCHEMA = "nmtool.sweep/1"
@@ -89,29 +85,13 @@ class Store:
         """
         self.records: dict[Point, Record] = {}
         self._path = path
-        self._file: BinaryIO | None = None
-        if path is None:
-            return
-        try:
-            self._file = path.open("a+b")
-        except OSError as error:
-            raise UsageError(f"cannot write results to {path}: {error.strerror}") from error
-        self._file.seek(0)
-        try:
-            self._read(self._file)
-        except UsageError:
-            self._file.close()
-            raise
+        self._file = JsonLines(path, self._add, "a sweep result")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._file is not None and self._path is not None:
-            empty = self._file.seek(0, os.SEEK_END) == 0
-            self._file.close()
-            if empty:  # the sweep failed before its first evaluation
-                self._path.unlink()
+        self._file.__exit__(kind, error, at)
 
     def check(self, setting: Setting) -> None:
         """Refuse to mix experiments.
@@ -135,36 +115,15 @@ class Store:
     def append(self, record: Record) -> None:
         """Add a record; it is on the disk when this returns."""
         self.records[record.point] = record
-        if self._file is not None:
-            self._file.write(_encode(record))
-            self._file.flush()
-            os.fsync(self._file.fileno())
+        value = record.value if math.isfinite(record.value) else None
+        self._file.append({"schema": SCHEMA} | asdict(record) | {"value": value})
 
-    def _read(self, file: BinaryIO) -> None:
-        whole = 0  # bytes of complete lines
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                record = _decode(line)
-            except (ValueError, KeyError, TypeError) as error:
-                raise UsageError(f"line {number} of {self._path} is not a sweep result") from error
-            self.records[record.point] = record
-            whole += len(line)
-        file.truncate(whole)
-
-
-def _encode(record: Record) -> bytes:
-    fields = {"schema": SCHEMA} | asdict(record)
-    fields["value"] = record.value if math.isfinite(record.value) else None
-    return json.dumps(fields, allow_nan=False).encode() + b"\n"
-
-
-def _decode(line: bytes) -> Record:
-    fields = json.loads(line)
-    if fields.pop("schema") != SCHEMA:
-        raise ValueError(SCHEMA)
-    fields["setting"] = Setting(**fields["setting"])
-    fields["point"] = Point(**fields["point"])
-    fields["value"] = math.nan if fields["value"] is None else fields["value"]
-    return Record(**fields)
+    def _add(self, line: Mapping[str, Any]) -> None:
+        fields = dict(line)
+        if fields.pop("schema") != SCHEMA:
+            raise ValueError(SCHEMA)
+        fields["setting"] = Setting(**fields["setting"])
+        fields["point"] = Point(**fields["point"])
+        fields["value"] = math.nan if fields["value"] is None else fields["value"]
+        record = Record(**fields)
+        self.records[record.point] = record
