@@ -152,7 +152,10 @@ def _open_lowered(
     model: ModelSource, sampling: Sampling, libraries: Sequence[Path], options: "onnxruntime.SessionOptions"
 ) -> "onnxruntime.InferenceSession | None":
     """A session of the lowered model, or None where the model stays as it is."""
-    noisy = load_model(model)
+    try:
+        noisy = load_model(model)
+    except ModelError:
+        return None  # what is wrong with a model is the runtime's to say
     made_for = provenance.compiled_for(noisy.metadata_props)
     if made_for is not None:
         if made_for != machine():
