@@ -22,6 +22,9 @@ class Broadcast {
   // contiguous there, else copied to `buffer`.
   const float* View(size_t start, size_t count, float* buffer) const;
 
+  // Whether all elements get the same value, data()[0].
+  bool Same() const { return axes_.size() == 1 && axes_.front().stride == 0; }
+
   // Neighbouring dimensions that are all broadcast, or all not, are one axis; so most parameters
   // have one to three.
   struct Axis {

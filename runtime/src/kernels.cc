@@ -101,6 +101,24 @@ void NormalsAhead(const Source& source, uint64_t first_group, size_t groups, flo
   });
 }
 
+void GaussianGroups(const Source& source, uint64_t first_group, size_t groups, const float* x,
+                    float size, float* y) {
+  constexpr size_t kDistance = 8 * kGroup;  // of what is fetched before it is needed
+  ForEachVector(source, first_group, groups, [&](size_t n, const U32 words[kWords]) {
+    for (size_t pair = 0; pair < kWords; pair += 2) {
+      const size_t at = Offset(n) + pair * kRun;
+      for (const size_t next : {at + kDistance, at + kRun + kDistance}) {
+        __builtin_prefetch(x + next, 0);
+        __builtin_prefetch(y + next, 1);
+      }
+      F32 z0, z1;
+      BoxMuller(words[pair], words[pair + 1], &z0, &z1);
+      Store(Load<F32>(x + at) + size * z0, y + at);
+      Store(Load<F32>(x + at + kRun) + size * z1, y + at + kRun);
+    }
+  });
+}
+
 template <class T>
 void Gaussian(const void* x, const float* std, float scale, const float* z, size_t count, void* y) {
   const T* from = static_cast<const T*>(x);
@@ -235,6 +253,7 @@ const Kernels kKernels = {NMTOOL_STRING(NMTOOL_LEVEL),
                           Uniforms,
                           Normals,
                           NormalsAhead,
+                          GaussianGroups,
                           GaussianBlock,
                           Cholesky,
                           kPrimitives<float>,

@@ -65,6 +65,9 @@ struct Kernels {
   void (*normals)(const Source& source, uint64_t first_group, size_t groups, float* out);
   void (*normals_ahead)(const Source& source, uint64_t first_group, size_t groups, float* out,
                         const Ahead& ahead);
+  // y = x + size * z of whole groups of float32, drawn and added in one go.
+  void (*gaussian_groups)(const Source& source, uint64_t first_group, size_t groups, const float* x,
+                          float size, float* y);
   // y = x + (std[r] * scale) * z[rows[r] + c] for column c of channel r. The channels are a multiple
   // of the lanes. z is read for up to kAhead
   // elements behind the last one.

@@ -9,7 +9,7 @@
 namespace nmtool {
 namespace {
 
-constexpr size_t kColumns = 256;  // of a channel that are drawn at a time, at least: they fit an L2
+constexpr size_t kColumns = 512;  // of a channel that are drawn at a time, at least: they fit an L2
 constexpr size_t kChannels = 16;  // of the largest block
 
 // Where the weights of a convolution are: original [channels, inputs, positions]; stored as

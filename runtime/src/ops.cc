@@ -55,9 +55,15 @@ void GaussianNoise(const Node& node, const Context& context) {
   const Source source = SourceOf(node, context, 2);
   const float scale = context.Scalar<float>(3, "scale");
   if (scale == 0) return Copy(elements);
+  const bool one_go = elements.x.type == abi::kFloat && std.Same();
   ForEachChunk(
       elements, *node.kernels,
       [&](const Primitives& primitives, const void* x, size_t start, size_t count, void* y) {
+        if (one_go && count % kGroup == 0) {
+          return node.kernels->gaussian_groups(source, start / kGroup, count / kGroup,
+                                               static_cast<const float*>(x), std.data()[0] * scale,
+                                               static_cast<float*>(y));
+        }
         float z[kChunk], buffer[kChunk];
         node.kernels->normals_ahead(source, start / kGroup, Groups(count), z, {static_cast<const char*>(x), static_cast<const char*>(y)});
         primitives.gaussian(x, std.View(start, count, buffer), scale, z, count, y);
