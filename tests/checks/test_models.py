@@ -20,6 +20,7 @@ EXCEPTIONS = {
 @pytest.mark.skipif(not MODELS, reason="the shared models are not there")
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
 def test_shared_models_pass(path):
-    report = nmtool.check(path, against=path, eta=0.02, select=RULES, backends=["onnxruntime", "torch"])
+    # Noise of the runtime's own has one seed in a process: an unlucky one would fail all models at once.
+    report = nmtool.check(path, against=path, eta=0.02, select=RULES, backends=["onnxruntime", "torch"], alpha=1e-4)
     found = {outcome.code for outcome in report.outcomes if outcome.status in ("error", "warning")}
     assert found == set(EXCEPTIONS.get(path.stem, ()))

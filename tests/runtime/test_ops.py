@@ -77,7 +77,7 @@ def test_gaussian_std_forms(run_op, std_shape, dtype):
 
 
 @pytest.mark.parametrize(
-    "std_shape", [(300, 1, 1), (1, 50), (300, 40, 1), (300, 1, 50), (40, 50), (300, 40, 50)], ids=str
+    "std_shape", [(1,), (300, 1, 1), (1, 50), (300, 40, 1), (300, 1, 50), (40, 50), (300, 40, 50)], ids=str
 )
 @pytest.mark.usefixtures("exact_normals")
 def test_gaussian_std_across_chunks(run_op, std_shape):
