@@ -104,6 +104,9 @@ def _user(site: Site) -> ir.Node:
 def _why_portable(site: Site) -> str:
     if site.function is not None or site.path:
         return "in a function or a subgraph"
+    array = site.node.inputs[0]
+    if array is not None and array.is_graph_input():
+        return "its weights are an input, which a caller may replace"
     if site.node.domain == DOMAIN and site.node.op_type in PARAMETER_NAMES:
         return "not one draw of Gaussian noise on float32 weights of one node"
     return "computed as the file says"
