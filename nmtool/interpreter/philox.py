@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nmtool.errors import SetupError
-from nmtool.library import library_path
+from nmtool.library import library_path, simd_levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +99,9 @@ def _numbers(
 def _open_library() -> tuple[ctypes.CDLL, bytes] | None:
     """The operator library and its fastest SIMD level, or None: then torch draws the same numbers, slower."""
     try:
-        library = ctypes.CDLL(str(library_path()))
+        return ctypes.CDLL(str(library_path())), simd_levels()[-1].encode()
     except (SetupError, OSError):
         return None
-    library.nmtool_simd_levels.restype = ctypes.c_char_p
-    return library, library.nmtool_simd_levels().split(b",")[-1]
 
 
 _LIBRARY = _open_library()

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from nmtool.errors import NmtoolError, SetupError
-from nmtool.library import library_path
+from nmtool.library import library_path, simd_levels
 
 REQUIRED = ("numpy", "onnx", "onnx-ir", "typer", "rich")
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")  # one import name: whichever is installed serves
@@ -95,9 +95,8 @@ def _library() -> Iterator[Check]:
     try:
         path = library_path()
         library = ctypes.CDLL(str(path))
-        library.nmtool_simd_levels.restype = ctypes.c_char_p
         yield Check("library", "ok", f"{path} (ORT API {library.nmtool_ort_api_version()})")
-        yield Check("simd", "ok", library.nmtool_simd_levels().decode().replace(",", ", "))
+        yield Check("simd", "ok", ", ".join(simd_levels()))
     except (SetupError, OSError, AttributeError) as error:
         hint = error.hint if isinstance(error, SetupError) else "pip install --force-reinstall nmtool"
         yield Check("library", "missing", str(error), hint)
