@@ -177,22 +177,21 @@ def machine() -> str:
     return f"{version()} with {simd_levels()[-1]}"
 
 
-def lowered_for_cpu(noisy: ir.Model, sampling: Sampling, libraries: Sequence[Path] | None = None) -> Lowered | None:
+def lowered_for_cpu(noisy: ir.Model, sampling: Sampling, libraries: Sequence[Path]) -> Lowered | None:
     """The model rewritten for `machine`; None where it is not noisy.
 
     Args:
         noisy: the model; it is used up.
         sampling: what noise is drawn for.
-        libraries: operator libraries that the model needs; None: nmtool's.
+        libraries: operator libraries that the model needs, nmtool's among them.
 
     Raises:
         ModelError: the runtime rejects the model.
-        SetupError: an operator library is not installed or cannot be loaded.
+        SetupError: an operator library cannot be loaded.
     """
     if provenance.read(noisy) is None:
         return None
-    needed = [library_path()] if libraries is None else libraries
-    return lower(noisy, sampling, functools.partial(_laid_out, libraries=needed))
+    return lower(noisy, sampling, functools.partial(_laid_out, libraries=libraries))
 
 
 def _laid_out(model: ir.Model, libraries: Sequence[Path]) -> ir.Model:

@@ -21,9 +21,9 @@ constexpr size_t kVectors = kRun / kLanes;  // vectors per run
 constexpr size_t Offset(size_t n) { return n / kVectors * kGroup + n % kVectors * kLanes; }
 
 // Calls transform(n, words) for each kLanes counters of the groups, where words[j] are their j-th
-// words and the run of word j goes to Offset(n) + j * kRun. The words of the next counters are drawn
-// before the current ones are transformed: the two are independent, so the compiler mixes their
-// instructions and neither waits for its own latencies.
+// words and the run of word j goes to Offset(n) + j * kRun. The words of the next counters are
+// drawn before the current ones are transformed: the two are independent, so the compiler mixes
+// their instructions and neither waits for its own latencies.
 template <class Transform>
 inline void ForEachVector(const Source& source, uint64_t first_group, size_t groups,
                           Transform transform) {
@@ -192,15 +192,19 @@ void GaussianBlock(const Block& block, const float* x, const float* std, float s
   }
   const size_t whole = block.columns / turn * turn;  // lines of turns that have all columns
   for (size_t line = whole; line < block.lines; ++line) {
-    if (whole + (line - whole) % block.inner * block.positions + (line - whole) / block.inner < block.columns) continue;
-    for (size_t c = 0; c < block.channels; ++c) y[line * block.channels + c] = x[line * block.channels + c];
+    if (whole + (line - whole) % block.inner * block.positions + (line - whole) / block.inner <
+        block.columns)
+      continue;
+    for (size_t c = 0; c < block.channels; ++c)
+      y[line * block.channels + c] = x[line * block.channels + c];
   }
 }
 
 // other[k] -= times[0] rows[0][k] - … for start <= k < size, several rows at a time: a sum stays in
 // its register.
 template <int kRows>
-inline void Subtract(const float* rows, size_t size, const float* times, size_t start, float* other) {
+inline void Subtract(const float* rows, size_t size, const float* times, size_t start,
+                     float* other) {
   size_t k = start;
   for (; k + kLanes <= size; k += kLanes) {
     F32 sum = Load<F32>(other + k);

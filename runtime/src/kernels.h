@@ -68,9 +68,8 @@ struct Kernels {
   // y = x + size * z of whole groups of float32, drawn and added in one go.
   void (*gaussian_groups)(const Source& source, uint64_t first_group, size_t groups, const float* x,
                           float size, float* y);
-  // y = x + (std[r] * scale) * z[rows[r] + c] for column c of channel r. The channels are a multiple
-  // of the lanes. z is read for up to kAhead
-  // elements behind the last one.
+  // y = x + (std[r] * scale) * z[rows[r] + c] for column c of channel r. The channels are a
+  // multiple of the lanes. z is read for up to kAhead elements behind the last one.
   void (*gaussian_block)(const Block& block, const float* x, const float* std, float scale,
                          const float* z, const size_t* rows, float* y);
   // The upper triangle U of the symmetric matrix G = U^T U in `matrix` [size, size], in place; the

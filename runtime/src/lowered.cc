@@ -31,8 +31,9 @@ struct BlockedLayout {
                       x.shape[0] == static_cast<int64_t>(Blocks() * block) &&
                       x.shape[1] == static_cast<int64_t>(Turns() * inner);
     if (!fits) {
-      throw std::invalid_argument("x of shape " + ToString(x.shape) +
-                                  ", expected float32 weights that are blocked as the attributes say");
+      throw std::invalid_argument(
+          "x of shape " + ToString(x.shape) +
+          ", expected float32 weights that are blocked as the attributes say");
     }
   }
 
@@ -42,7 +43,8 @@ struct BlockedLayout {
   size_t Turn() const { return inner * positions; }      // columns whose lines follow each other
 };
 
-// How many turns to draw at a time, so that they begin with a whole group in every channel if they can.
+// How many turns to draw at a time, so that they begin with a whole group in every channel if they
+// can.
 size_t TurnsOfChunk(const BlockedLayout& layout) {
   const size_t whole = kGroup / std::gcd(layout.Turn(), kGroup);
   return (kColumns / (whole * layout.Turn()) + 1) * whole;
@@ -74,12 +76,14 @@ void DrawTurns(const Node& node, const Source& source, const BlockedLayout& layo
   };
   size_t rows[kChannels];
   if (columns == layout.Columns()) {  // all of the channels, which follow each other
-    const size_t start = DrawRange(node, source, channel * columns, channels * columns, ahead(0), draws.data());
+    const size_t start =
+        DrawRange(node, source, channel * columns, channels * columns, ahead(0), draws.data());
     for (size_t r = 0; r < channels; ++r) rows[r] = start + r * columns;
   } else {
     for (size_t r = 0; r < channels; ++r) {
       const size_t start = (channel + r) * layout.Columns() + column;
-      rows[r] = r * room + DrawRange(node, source, start, columns, ahead(r), draws.data() + r * room);
+      rows[r] =
+          r * room + DrawRange(node, source, start, columns, ahead(r), draws.data() + r * room);
     }
   }
   std::fill(rows + channels, rows + kChannels, rows[0]);  // padding, whose std is 0

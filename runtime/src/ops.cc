@@ -65,7 +65,8 @@ void GaussianNoise(const Node& node, const Context& context) {
                                                static_cast<float*>(y));
         }
         float z[kChunk], buffer[kChunk];
-        node.kernels->normals_ahead(source, start / kGroup, Groups(count), z, {static_cast<const char*>(x), static_cast<const char*>(y)});
+        node.kernels->normals_ahead(source, start / kGroup, Groups(count), z,
+                                    {static_cast<const char*>(x), static_cast<const char*>(y)});
         primitives.gaussian(x, std.View(start, count, buffer), scale, z, count, y);
       });
 }
@@ -76,13 +77,12 @@ void GaussianLike(const Node& node, const Context& context) {
   const Source source = SourceOf(node, context, 2);
   const float scale = context.Scalar<float>(3, "scale");
   static constexpr float kZeros[kChunk] = {};
-  ForEachChunk(
-      elements, *node.kernels,
-      [&](const Primitives& primitives, const void*, size_t start, size_t count, void* y) {
-        float z[kChunk], buffer[kChunk];
-        node.kernels->normals(source, start / kGroup, Groups(count), z);
-        primitives.gaussian(kZeros, std.View(start, count, buffer), scale, z, count, y);
-      });
+  ForEachChunk(elements, *node.kernels,
+               [&](const Primitives& primitives, const void*, size_t start, size_t count, void* y) {
+                 float z[kChunk], buffer[kChunk];
+                 node.kernels->normals(source, start / kGroup, Groups(count), z);
+                 primitives.gaussian(kZeros, std.View(start, count, buffer), scale, z, count, y);
+               });
 }
 
 void LognormalNoise(const Node& node, const Context& context) {

@@ -22,11 +22,11 @@ struct RoundKeys {
   }
 };
 
-// The first rounds of N vectors of counters. A lane holds one counter word in its low 32 bits; what is
-// in the high bits does not matter before and means nothing after, because the multiplication ignores
-// them. That is what makes this layout fast: two multiplications, two shifts and two three-input xors
-// per round, and no shuffle. The N vectors advance together because the rounds of one are a chain of
-// dependent operations.
+// The first rounds of N vectors of counters. A lane holds one counter word in its low 32 bits; what
+// is in the high bits does not matter before and means nothing after, because the multiplication
+// ignores them. That is what makes this layout fast: two multiplications, two shifts and two
+// three-input xors per round, and no shuffle. The N vectors advance together because the rounds of
+// one are a chain of dependent operations.
 template <int N>
 NMTOOL_INLINE void Rounds(U64 (&counters)[N][4], const RoundKeys& keys, int rounds) {
   const U64 m0 = U64{} + kMultiplier0, m1 = U64{} + kMultiplier1;

@@ -106,13 +106,14 @@ inline F32 Pick(F32 a, F32 b, I32 lanes) {
   return __builtin_shuffle(a, b, lanes);
 #else
   F32 picked;
-  for (int i = 0; i < kLanes; ++i) picked[i] = lanes[i] < kLanes ? a[lanes[i]] : b[lanes[i] - kLanes];
+  for (int i = 0; i < kLanes; ++i)
+    picked[i] = lanes[i] < kLanes ? a[lanes[i]] : b[lanes[i] - kLanes];
   return picked;
 #endif
 }
 
-// The low, or high, halves of the 64-bit lanes: those of `even` in the even 32-bit lanes, those of `odd`
-// in the odd ones.
+// The low, or high, halves of the 64-bit lanes: those of `even` in the even 32-bit lanes, those of
+// `odd` in the odd ones.
 inline U32 LowHalves(U64 even, U64 odd) {
 #if defined(__AVX512F__)
   return (U32)_mm512_mask_moveldup_ps((__m512)even, 0xAAAA, (__m512)odd);
