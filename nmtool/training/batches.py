@@ -114,7 +114,8 @@ class Batches(torch.utils.data.Dataset[MicroBatch]):
             rng = generator(self._seed, Purpose.AUGMENTATION, number)
             for augmentation in self._augmentations:
                 array = augmentation(array, self._channel_axes[name], rng)
-        return torch.from_numpy(np.ascontiguousarray(array))
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        return tensor.contiguous(memory_format=torch.channels_last) if self._channel_axes.get(name) == 1 else tensor
 
 
 def _labels(labels: Array) -> Tensor:
