@@ -7,6 +7,9 @@ table alone: `--arm robust`. Several strengths: `--eta 0.04 0.08`. What is there
 training that was interrupted goes on: repeat the command. `--jobs 8 --device cuda --backend torch` runs eight trainings
 at a time on one GPU; `--minutes 9` stops them all after that time, and each saves where it is.
 
+An eta of the table is relative to the range of each array; times the last columns it is relative to max |W|, or to
+the standard deviation of the weights.
+
 The settings, the same for all arms, are in the configuration: tables [data], [distill] and [sweep] of `nmtool`.
 """
 
@@ -20,6 +23,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+import onnx
 
 from nmtool.verbs.sweep.plan import Point
 from nmtool.verbs.sweep.result import SweepResult
@@ -80,10 +86,23 @@ def work(row: Row, args: argparse.Namespace, end: float) -> None:
             return
 
 
+def units(path: Path) -> tuple[float, float]:
+    """What the range is in the two other normalisations: the largest |W|, and the standard deviation.
+
+    Mean over the arrays with noise; these networks have no other weights of two or more axes.
+    """
+    arrays = [onnx.numpy_helper.to_array(each) for each in onnx.load(path).graph.initializer if len(each.dims) > 1]
+    ranges = [np.ptp(each) for each in arrays]
+    largest = [spread / np.abs(each).max() for each, spread in zip(arrays, ranges, strict=True)]
+    deviation = [spread / each.std() for each, spread in zip(arrays, ranges, strict=True)]
+    return float(np.mean(largest)), float(np.mean(deviation))
+
+
 def table(rows: Sequence[Row], folder: Path) -> None:
     """Accuracy and tolerance of the rows that are measured, in percent, as Markdown; drops are from the first row."""
-    print("| network | clean | under noise | " + " | ".join(f"eta*({100 * drop:g})" for drop in DROPS) + " |")
-    print("|---" * (3 + len(DROPS)) + "|")
+    heads = ("network", "clean", "under noise", *(f"eta*({100 * drop:g})" for drop in DROPS), "of max", "of deviation")
+    print("| " + " | ".join(heads) + " |")
+    print("|---" * len(heads) + "|")
     clean: float | None = None
     for row in rows:
         path = folder / f"{row.name}.jsonl"
@@ -104,6 +123,7 @@ def table(rows: Sequence[Row], folder: Path) -> None:
         ]
         found = [result.tolerance(drop, clean)[row.name] for drop in DROPS]
         cells = [f"{each.eta:.3f} ({each.low:.3f} to {each.high:.3f})" for each in found]
+        cells += [f"{factor:.2f}" for factor in units(folder / f"{row.name}.onnx")]
         print(f"| {row.name} | {100 * figures[0.0].mean:.2f} | {'; '.join(noisy)} | {' | '.join(cells)} |")
 
 

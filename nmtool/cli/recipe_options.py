@@ -24,6 +24,9 @@ class RecipeOptions:
     schedule: Annotated[Schedule | None, _Setting(help="How the learning rate falls")] = None
     warmup: Annotated[float | None, _Setting(metavar="SHARE", help="Part of the training in which it rises")] = None
     gradient_clip: Annotated[float | None, _Setting(metavar="X", help="Largest norm of the gradient; 0: any")] = None
+    sharpness: Annotated[
+        float | None, _Setting(metavar="RHO", help="Radius of sharpness-aware steps, at twice the time")
+    ] = None
     ema: Annotated[float | None, _Setting(metavar="X", help="Keep averaged weights, of this decay per step")] = None
     alpha: Annotated[float | None, _Setting(metavar="A", help="(1 - A) CE + A T^2 KL; 1 needs no labels")] = None
     temperature: Annotated[float | None, _Setting(metavar="T", help="Of the distillation")] = None

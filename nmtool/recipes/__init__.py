@@ -51,6 +51,8 @@ class Recipe:
         warmup: share in which it rises linearly.
         gradient_clip: largest norm of the gradient; 0 for no limit. Logits in the hundreds, as models without a
             normalization have them, give gradients that wipe the weights out in one step.
+        sharpness: radius of sharpness-aware steps: the gradient is taken again where it leads uphill at this distance,
+            at twice the cost (Foret et al. 2021, arXiv:2010.01412); 0 for none.
         ema: decay per step of the average of weights that is validated and kept; 0 for none.
         augment: "flip", "crop:PIXELS", "module:function"; none by default.
     """
@@ -80,6 +82,7 @@ class Recipe:
     schedule: Schedule = "cosine"
     warmup: float = 0.0
     gradient_clip: float = 10.0
+    sharpness: float = 0.0
     ema: float = 0.0
     augment: tuple[str, ...] = ()
 
@@ -92,7 +95,7 @@ class Recipe:
             _require(name, getattr(self, name), 0 <= getattr(self, name) < 1, ">= 0 and < 1")
         for name in ("temperature", "lr", "eta_factor"):
             _require(name, getattr(self, name), 0 < getattr(self, name) < float("inf"), "a finite number > 0")
-        for name in ("features", "eta_spread", "clip", "clip_start", "weight_decay", "gradient_clip"):
+        for name in ("features", "eta_spread", "clip", "clip_start", "weight_decay", "gradient_clip", "sharpness"):
             _require(name, getattr(self, name), 0 <= getattr(self, name) < float("inf"), "a finite number >= 0")
         for name, choices in _CHOICES.items():
             _require(name, getattr(self, name), getattr(self, name) in choices, f"one of {', '.join(choices)}")

@@ -23,6 +23,7 @@ from nmtool.training.losses import Weighted
 from nmtool.training.process import Process
 from nmtool.training.schedules import clip_limit, learning_rate, strength
 from nmtool.training.seeds import Purpose, derived, generator
+from nmtool.training.sharpness import ascended
 from nmtool.training.student import Student
 from nmtool.training.teacher import Teacher
 from nmtool.training.validate import Validator
@@ -227,16 +228,14 @@ class Trainer:
         self._set_modes()
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(recipe, done)
-        self._optimizer.zero_grad()
-        total = 0.0
-        for part in range(self._accumulate):
-            number = step * self._per_step + part * self._process.count + self._process.rank
-            batch = next(loader).to(self._process.device)
-            targets = self._teacher(batch) if self._teacher is not None else {}
-            for draw in range(recipe.draws):
-                last = part == self._accumulate - 1 and draw == recipe.draws - 1
-                with contextlib.nullcontext() if last else self._unsynchronized():
-                    total += self._backward(batch, targets, number, draw, eta)
+        first = step * self._per_step + self._process.rank
+        numbers = range(first, first + self._accumulate * self._process.count, self._process.count)
+        batches = {number: next(loader).to(self._process.device) for number in numbers}
+        targets = {number: self._teacher(each) if self._teacher else {} for number, each in batches.items()}
+        total = self._gradient(batches, targets, eta)
+        if recipe.sharpness:
+            with ascended(student.parameters(), recipe.sharpness):
+                total = self._gradient(batches, targets, eta)
         norm = nn.utils.clip_grad_norm_(student.parameters(), recipe.gradient_clip or float("inf"))
         if not torch.isfinite(norm):
             raise TrainingError(
@@ -254,6 +253,18 @@ class Trainer:
             "eta": eta,
             "gradient_norm": float(norm),
         }
+
+    def _gradient(
+        self, batches: Mapping[int, MicroBatch], targets: Mapping[int, Mapping[str, Tensor]], eta: float
+    ) -> float:
+        """Leave the gradient of a step's micro-batches, by number, in the student; returns their loss."""
+        self._optimizer.zero_grad()
+        passes = [(number, draw) for number in batches for draw in range(self._recipe.draws)]
+        total = 0.0
+        for number, draw in passes:
+            with contextlib.nullcontext() if (number, draw) == passes[-1] else self._unsynchronized():
+                total += self._backward(batches[number], targets[number], number, draw, eta)
+        return total
 
     def _backward(self, batch: MicroBatch, targets: Mapping[str, Tensor], number: int, draw: int, eta: float) -> float:
         """Add the gradient of one noise sample; returns its share of the loss."""

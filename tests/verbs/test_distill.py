@@ -190,6 +190,7 @@ def test_another_student_is_trained_and_written(start, workspace):
     "options",
     [
         {"settings": {"features": 0.1}},
+        {"settings": {"sharpness": 0.05}},
         {"settings": {"label_smoothing": 0.1, "alpha": 0.5, "warmup": 0.2, "gradient_clip": 1.0, "weight_decay": 1e-4}},
         {"settings": {"eta_schedule": "random", "draws": 3}},
         {"loss": ["logits=mse", "logits=cosine:0.5"]},
