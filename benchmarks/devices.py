@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from machine import machine
 from numpy.typing import NDArray
 
 from nmtool.noise.device import Device
@@ -58,6 +59,7 @@ def ours(device: Device, target: float, time: float, count: int, stage: str) -> 
 def theirs(model: Any, target: float, time: float, count: int, stage: str) -> NDArray[np.float32]:
     import torch
 
+    print(machine("torch"))
     lowest = getattr(model, "g_min", 0.0)
     wanted = torch.full((count,), lowest + target * (model.g_max - lowest))
     g = model.apply_programming_noise_to_conductance(wanted)

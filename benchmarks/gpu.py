@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
+from machine import machine
 from onnx import TensorProto, helper
 
 from nmtool.interpreter import philox
@@ -193,6 +194,7 @@ def main() -> None:
     if library.error is not None or not torch.cuda.is_available():
         print(f"no GPU to measure: {library.error or 'torch has no CUDA'}")
         return
+    print(f"{machine('torch')}; {torch.cuda.get_device_name()}")
     torch.cuda.set_stream(torch.cuda.Stream())
     trial = torch.tensor(SOURCE.trial, device="cuda")
     torch.cuda.synchronize()

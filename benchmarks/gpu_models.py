@@ -21,6 +21,7 @@ import models
 import numpy as np
 import onnx
 import onnxruntime
+from machine import machine
 
 import nmtool
 
@@ -76,7 +77,7 @@ def main() -> None:
         print("no GPU to measure: this onnxruntime has no CUDA provider (pip install 'nmtool[gpu]')")
         return
     model = folded(models.resnet50())
-    print(f"onnxruntime {onnxruntime.__version__}, {arguments.provider}")
+    print(f"{machine('onnxruntime-gpu' if arguments.provider == 'cuda' else 'onnxruntime')}; {arguments.provider}")
     print(f"{'batch':>5} {'clean ms':>9} {'library':>8} {'RandomNormalLike':>17}")
     results = []
     for batch in (1, 8, 32):

@@ -13,6 +13,8 @@ import argparse
 import json
 from pathlib import Path
 
+from machine import machine
+
 import nmtool
 from nmtool.data import DataOptions
 from nmtool.hardware.profile import load
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path())
     arguments = parser.parse_args()
+    print(machine("onnxruntime"))
     times = {
         label: curve(arguments, load("pcm", [f"weights.compensation={mode}"]), f"time={','.join(TIMES)}")
         for label, mode in (("global compensation", "array"), ("no compensation", "none"))
