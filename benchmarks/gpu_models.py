@@ -2,7 +2,7 @@
 
     python benchmarks/gpu_models.py [--pairs 30] [--provider cuda] [--json results.json]
 
-The model is the ResNet-50 topology of models.py. Its BatchNormalization is folded into the weights first (by ONNX
+The model is the ResNet-50 topology of networks.py. Its BatchNormalization is folded into the weights first (by ONNX
 Runtime's basic optimizations), in all rows alike, so that the ratio is the cost of the noise and not that of a fold
 which noise in front of the weights prevents. The input stays on the GPU, the output comes to the host; the trial is a
 new number at every run. `library` runs the noise in the operator library, `RandomNormalLike` on ONNX Runtime's own
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import models
+import networks
 import numpy as np
 import onnx
 import onnxruntime
@@ -76,7 +76,7 @@ def main() -> None:
     if arguments.provider == "cuda" and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         print("no GPU to measure: this onnxruntime has no CUDA provider (pip install 'nmtool[gpu]')")
         return
-    model = folded(models.resnet50())
+    model = folded(networks.resnet50())
     print(f"{machine('onnxruntime-gpu' if arguments.provider == 'cuda' else 'onnxruntime')}; {arguments.provider}")
     print(f"{'batch':>5} {'clean ms':>9} {'library':>8} {'RandomNormalLike':>17}")
     results = []

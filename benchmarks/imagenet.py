@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import models
+import networks
 import numpy as np
 from PIL import Image
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=4)
     options = parser.parse_args()
-    model = models.resnet50()
+    model = networks.resnet50()
     with tempfile.TemporaryDirectory(prefix="nmtool-imagenet-") as name:
         folder = Path(name)
         shards(folder, options.images)
