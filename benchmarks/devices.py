@@ -47,7 +47,7 @@ def noise_models_alone(source: Path | None) -> Path | None:
     return folder
 
 
-def ours(device: Device, target: float, time: float, count: int, stage: str) -> NDArray[np.float32]:
+def ours(device: Device, target: float, time: float, count: int, stage: str) -> NDArray[Any]:
     chip = NumpyChip(1, 2, time=time)
     wanted = np.full(count, target, np.float32)
     programmed = device.program(wanted, chip)
@@ -56,10 +56,9 @@ def ours(device: Device, target: float, time: float, count: int, stage: str) -> 
     return device.read(device.drift(programmed, wanted, chip), wanted, chip)
 
 
-def theirs(model: Any, target: float, time: float, count: int, stage: str) -> NDArray[np.float32]:
+def theirs(model: Any, target: float, time: float, count: int, stage: str) -> NDArray[Any]:
     import torch
 
-    print(machine("torch"))
     lowest = getattr(model, "g_min", 0.0)
     wanted = torch.full((count,), lowest + target * (model.g_max - lowest))
     g = model.apply_programming_noise_to_conductance(wanted)
@@ -119,6 +118,7 @@ def main() -> int:
         return 0
     import torch
 
+    print(machine("torch"))
     torch.manual_seed(0)
     version = (folder / "VERSION.txt").read_text().strip()
     print(f"aihwkit {version}, torch {torch.__version__}, {count} devices each; in units of g_max")

@@ -46,7 +46,8 @@ class Library:
 
     @property
     def architectures(self) -> str:
-        return self._c.nmtool_cuda_architectures().decode()
+        named: bytes = self._c.nmtool_cuda_architectures()
+        return named.decode()
 
     def on_cpu(self, kind: str, out: np.ndarray, start: int) -> None:
         fields = [ctypes.c_int64(value) for value in (SOURCE.seed, SOURCE.stream, int(SOURCE.trial))]

@@ -11,12 +11,14 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from machine import machine
 
 import nmtool
 from nmtool.data import DataOptions
+from nmtool.hardware.hardware import Hardware
 from nmtool.hardware.profile import load
 
 TIMES = ("1s", "1h", "1d", "30d", "1y")
@@ -24,7 +26,7 @@ BITS = (4, 5, 6, 7, 8, 10)
 ROWS = (64, 256, 1024)
 
 
-def curve(arguments: argparse.Namespace, hardware, over: str) -> list[dict[str, float]]:
+def curve(arguments: argparse.Namespace, hardware: Hardware, over: str) -> list[dict[str, float]]:
     """Mean accuracy, and its 95 % interval, for each value."""
     result = nmtool.sweep(
         arguments.model,
@@ -74,7 +76,7 @@ def tile(rows: int) -> list[str]:
     return [f"periphery.tile.rows={rows}", f"periphery.output.range={rows / 8}", "periphery.output.unit=cell"]
 
 
-def draw(path: Path, label: str, ticks, curves: dict[str, list[dict[str, float]]]) -> None:
+def draw(path: Path, label: str, ticks: Sequence[object], curves: dict[str, list[dict[str, float]]]) -> None:
     """Accuracy in percent with its 95 % interval."""
     import matplotlib as mpl
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import networks
 import numpy as np
@@ -26,7 +27,7 @@ from machine import machine
 import nmtool
 
 RESNET32 = Path(__file__).parents[2] / "shared" / "models" / "resnet32-cifar10.onnx"
-FORMS = {
+FORMS: dict[str, dict[str, Any]] = {
     "weights": {"sampling": "weights"},
     "auto": {"sampling": "auto"},
     "portable": {"lowering": False},
