@@ -11,6 +11,7 @@ from nmtool.passes.graphs import Site, label
 from nmtool.passes.lowering.arrays import OpenComposites, noisy_arrays
 from nmtool.passes.lowering.blocked import LayOut, with_blocked_noise
 from nmtool.passes.lowering.fold_batchnorm import FoldBatchNorm
+from nmtool.passes.lowering.fuse_products import FuseProducts
 from nmtool.passes.lowering.sample_outputs import SampleOutputs
 from nmtool.passes.noisy_nodes import noisy_sites
 
@@ -27,13 +28,13 @@ class NodeForm:
         node: the node's name.
         op_type: its operator.
         form: "weights": drawn in front of the weights; "blocked": drawn behind the runtime's layout of the weights;
-            "outputs": drawn for the outputs; "portable": as it is in the file.
+            "fused": drawn inside the product; "outputs": drawn for the outputs; "portable": as it is in the file.
         reason: why, or up to how many rows.
     """
 
     node: str
     op_type: str
-    form: Literal["weights", "blocked", "outputs", "portable"]
+    form: Literal["weights", "blocked", "fused", "outputs", "portable"]
     reason: str
 
 
@@ -52,7 +53,7 @@ class Lowered:
     @property
     def changed(self) -> bool:
         """Whether any node is computed in another way than the file says."""
-        return any(form.form in ("blocked", "outputs") for form in self.forms)
+        return any(form.form in ("blocked", "fused", "outputs") for form in self.forms)
 
 
 def lower(model: ir.Model, sampling: Sampling, lay_out: LayOut) -> Lowered:
@@ -73,6 +74,8 @@ def lower(model: ir.Model, sampling: Sampling, lay_out: LayOut) -> Lowered:
     outputs = SampleOutputs(force=sampling == "outputs")
     if sampling != "weights":
         outputs(model)
+    products = FuseProducts()
+    products(model)
     metadata = dict(model.metadata_props)
     lowered, blocked = with_blocked_noise(model, lay_out)
     lowered.metadata_props.update(metadata)
@@ -85,6 +88,8 @@ def lower(model: ir.Model, sampling: Sampling, lay_out: LayOut) -> Lowered:
             forms.append(NodeForm(name, node.op_type, "outputs", reason))
         elif node.name in blocked:
             forms.append(NodeForm(name, node.op_type, "blocked", "same values"))
+        elif node.name in products.fused:
+            forms.append(NodeForm(name, node.op_type, "fused", outputs.kept.get(node.name or "", "same values")))
         elif node.name in arrays:
             reason = outputs.kept.get(node.name or "", "same values")
             if node.op_type == "Conv":

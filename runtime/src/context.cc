@@ -51,10 +51,9 @@ Tensor Context::Input(size_t index, const char* name) const {
   return tensor;
 }
 
-void* Context::OutputLike(const Tensor& like) const {
+void* Context::Output(const Shape& shape) const {
   OrtValue* value = nullptr;
-  Check(api_, abi::kKernelContextGetOutput(api_, context_, 0, like.shape.data(), like.shape.size(),
-                                           &value));
+  Check(api_, abi::kKernelContextGetOutput(api_, context_, 0, shape.data(), shape.size(), &value));
   void* data = nullptr;
   Check(api_, abi::kGetTensorMutableData(api_, value, &data));
   return data;

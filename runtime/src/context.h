@@ -43,8 +43,9 @@ class Context {
                                 ", expected one element");
   }
 
-  // Output 0, with the type and shape of `like`.
-  void* OutputLike(const Tensor& like) const;
+  // Output 0, of this shape.
+  void* Output(const Shape& shape) const;
+  void* OutputLike(const Tensor& like) const { return Output(like.shape); }
 
   // The CUDA stream to work on, for a kernel of the CUDA provider.
   void* ComputeStream() const;

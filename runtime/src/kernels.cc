@@ -3,11 +3,11 @@
 #include "kernels.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "box_muller.h"
 #include "element.h"
 #include "exponential.h"
+#include "matrix.h"
 #include "philox.h"
 
 namespace nmtool::NMTOOL_LEVEL {
@@ -20,20 +20,20 @@ constexpr size_t kVectors = kRun / kLanes;  // vectors per run
 // Where the n-th vector of counters puts its first word.
 constexpr size_t Offset(size_t n) { return n / kVectors * kGroup + n % kVectors * kLanes; }
 
-// Calls transform(n, words) for each kLanes counters of the groups, where words[j] are their j-th
-// words and the run of word j goes to Offset(n) + j * kRun. The words of the next counters are
-// drawn before the current ones are transformed: the two are independent, so the compiler mixes
-// their instructions and neither waits for its own latencies.
+// Calls transform(n, words) for each kLanes counters of every step-th group, where words[j] are
+// their j-th words and the run of word j goes to Offset(n) + j * kRun. The words of the next
+// counters are drawn before the current ones are transformed: the two are independent, so the
+// compiler mixes their instructions and neither waits for its own latencies.
 template <class Transform>
 inline void ForEachVector(const Source& source, uint64_t first_group, size_t groups,
-                          Transform transform) {
+                          Transform transform, size_t step = 1) {
   const RoundKeys keys(source.key);
   const U64 c1 = U64{} + source.counter[0], c2 = U64{} + source.counter[1],
             c3 = U64{} + source.counter[2];
   U64 even;  // the counters of the even 32-bit lanes
   for (int i = 0; i < kLanes / 2; ++i) even[i] = first_group * kRun + 2 * i;
   const auto draw = [&](size_t n, U32 words[kWords]) {
-    const U64 block = even + n * kLanes;
+    const U64 block = even + (n / kVectors * step * kRun + n % kVectors * kLanes);
     U64 drawn[2][kWords] = {{block, c1, c2, c3}, {block + 1, c1, c2, c3}};
     Philox(drawn, keys, words);
   };
@@ -101,6 +101,27 @@ void NormalsAhead(const Source& source, uint64_t first_group, size_t groups, flo
   });
 }
 
+void GaussianPanel(const Source& source, const Panel& panel, const float* size, float* y) {
+  ForEachVector(
+      source, panel.first_group, panel.rows,
+      [&](size_t n, const U32 words[kWords]) {
+        constexpr size_t kDistance = 8;  // rows
+        const float* x = panel.x + n / kVectors * panel.stride;
+        for (size_t at = 0; at < kGroup; at += kCacheLine / sizeof(float))
+          __builtin_prefetch(x + kDistance * panel.stride + at, 0);
+        for (size_t pair = 0; pair < kWords; pair += 2) {
+          F32 z[2];
+          BoxMuller(words[pair], words[pair + 1], &z[0], &z[1]);
+          for (size_t j = 0; j < 2; ++j) {
+            const size_t column = n % kVectors * kLanes + (pair + j) * kRun;
+            Store(Load<F32>(x + column) + Load<F32>(size + column) * z[j],
+                  y + n / kVectors * kGroup + column);
+          }
+        }
+      },
+      panel.group_step);
+}
+
 void GaussianGroups(const Source& source, uint64_t first_group, size_t groups, const float* x,
                     float size, float* y) {
   constexpr size_t kDistance = 8 * kGroup;  // of what is fetched before it is needed
@@ -149,25 +170,6 @@ void Stuck(const void* x, const float* thresholds, const float* values, size_t f
   }
 }
 
-// vectors[j] gets lane j of all of them.
-inline void Transpose(F32 vectors[kLanes]) {
-  NMTOOL_UNROLL(4)
-  for (int distance = 1; distance < kLanes; distance *= 2) {
-    I32 low, high;  // lanes with this bit of their number clear stay in the first of a pair
-    for (int lane = 0; lane < kLanes; ++lane) {
-      low[lane] = (lane & distance) == 0 ? lane : kLanes + lane - distance;
-      high[lane] = low[lane] + distance;
-    }
-    NMTOOL_UNROLL(16)
-    for (int k = 0; k < kLanes; ++k) {
-      if ((k & distance) != 0) continue;
-      const F32 a = vectors[k], b = vectors[k + distance];
-      vectors[k] = Pick(a, b, low);
-      vectors[k + distance] = Pick(a, b, high);
-    }
-  }
-}
-
 void GaussianBlock(const Block& block, const float* x, const float* std, float scale,
                    const float* z, const size_t* rows, float* y) {
   const size_t turn = block.inner * block.positions;
@@ -200,47 +202,6 @@ void GaussianBlock(const Block& block, const float* x, const float* std, float s
   }
 }
 
-// other[k] -= times[0] rows[0][k] - … for start <= k < size, several rows at a time: a sum stays in
-// its register.
-template <int kRows>
-inline void Subtract(const float* rows, size_t size, const float* times, size_t start,
-                     float* other) {
-  size_t k = start;
-  for (; k + kLanes <= size; k += kLanes) {
-    F32 sum = Load<F32>(other + k);
-    for (int r = 0; r < kRows; ++r) sum -= times[r] * Load<F32>(rows + r * size + k);
-    Store(sum, other + k);
-  }
-  for (; k < size; ++k) {
-    for (int r = 0; r < kRows; ++r) other[k] -= times[r] * rows[r * size + k];
-  }
-}
-
-// Right-looking: rows become final from the top, a few at a time, and are then subtracted from all
-// below. Every inner loop runs along a row.
-void Cholesky(float* matrix, size_t size, float tolerance) {
-  constexpr size_t kRows = 8;
-  std::vector<float> diagonal(size);  // of the given matrix
-  for (size_t j = 0; j < size; ++j) diagonal[j] = matrix[j * size + j];
-  for (size_t first = 0; first < size; first += kRows) {
-    const size_t last = std::min(first + kRows, size);
-    float* const rows = matrix + first * size;
-    for (size_t j = first; j < last; ++j) {
-      float* const row = matrix + j * size;
-      const float left = row[j];
-      const float factor = left > tolerance * diagonal[j] ? 1 / __builtin_sqrtf(left) : 0;
-      for (size_t k = 0; k < j; ++k) row[k] = 0;
-      for (size_t k = j; k < size; ++k) row[k] *= factor;
-      for (size_t i = j + 1; i < last; ++i) Subtract<1>(row, size, row + i, i, matrix + i * size);
-    }
-    for (size_t i = last; i < size; ++i) {
-      float times[kRows];  // only the last rows may be fewer, and nothing is below them
-      for (size_t r = 0; r < kRows; ++r) times[r] = rows[r * size + i];
-      Subtract<kRows>(rows, size, times, i, matrix + i * size);
-    }
-  }
-}
-
 template <class T>
 constexpr Primitives kPrimitives = {sizeof(T), Gaussian<T>, Lognormal<T>, Stuck<T>};
 
@@ -259,6 +220,9 @@ const Kernels kKernels = {NMTOOL_STRING(NMTOOL_LEVEL),
                           NormalsAhead,
                           GaussianGroups,
                           GaussianBlock,
+                          GaussianPanel,
+                          Multiply,
+                          Gram,
                           Cholesky,
                           kPrimitives<float>,
                           kPrimitives<double>,

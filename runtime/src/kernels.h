@@ -55,6 +55,31 @@ struct Ahead {
 
 inline constexpr size_t kCacheLine = 64;
 
+// kGroup columns of weights x, whose rows are `stride` apart. A row's draws are a group, the next
+// row's `group_step` groups on.
+struct Panel {
+  const float* x;
+  size_t stride, rows;
+  uint64_t first_group;
+  size_t group_step;
+};
+
+// y[r][n] = start[r][n] + sum over k < depth of a[k][r] b[k][n], for n < kGroup. Strides are from
+// row to row, those of b kGroup.
+struct Product {
+  size_t rows, depth;
+  const float* a;
+  size_t a_stride;
+  const float* b;
+  const float* start;
+  size_t start_stride;
+  float* y;
+  size_t y_stride;
+};
+
+// Rows that `multiply`, and `gram`, compute at a time if there are as many.
+inline constexpr size_t kProductRows = 12, kGramRows = 8;
+
 struct Kernels {
   const char* level;
   size_t lanes;  // floats in a vector
@@ -72,6 +97,11 @@ struct Kernels {
   // multiple of the lanes. z is read for up to kAhead elements behind the last one.
   void (*gaussian_block)(const Block& block, const float* x, const float* std, float scale,
                          const float* z, const size_t* rows, float* y);
+  // y = x + size[c] * z in column c of a panel; the rows of y follow each other.
+  void (*gaussian_panel)(const Source& source, const Panel& panel, const float* size, float* y);
+  void (*multiply)(const Product& product);
+  // Rows [first, last) of the upper triangle of g = x x^T, for x [rows, depth].
+  void (*gram)(const float* x, size_t rows, size_t depth, size_t first, size_t last, float* g);
   // The upper triangle U of the symmetric matrix G = U^T U in `matrix` [size, size], in place; the
   // lower one becomes zero. G may be singular: what is left of a diagonal element below
   // `tolerance` times that element counts as zero.

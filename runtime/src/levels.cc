@@ -9,7 +9,8 @@ const std::vector<const Kernels*>& SupportedLevels() {
   static const std::vector<const Kernels*> levels = [] {
     std::vector<const Kernels*> found = {&portable::kKernels};
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) found.push_back(&avx2::kKernels);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+      found.push_back(&avx2::kKernels);
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
       found.push_back(&avx512::kKernels);

@@ -1,7 +1,6 @@
 #include "lowered.h"
 
 #include <algorithm>
-#include <cfloat>
 #include <cstring>
 #include <numeric>
 #include <vector>
@@ -119,18 +118,6 @@ void BlockedGaussianNoise(const Node& node, const Context& context) {
     const size_t first = task % chunks * turns, last = std::min(first + turns, layout.Turns());
     DrawTurns(node, source, layout, task / chunks, first, last, from, stds.data(), scale, y);
   });
-}
-
-void Cholesky(const Node& node, const Context& context) {
-  const Tensor x = context.Input(0, "G");
-  if (x.type != abi::kFloat || x.shape.size() != 2 || x.shape[0] != x.shape[1]) {
-    throw std::invalid_argument("G of shape " + ToString(x.shape) + ", expected float32 [n, n]");
-  }
-  float* const y = static_cast<float*>(context.OutputLike(x));
-  const size_t size = static_cast<size_t>(x.shape[0]);
-  std::memcpy(y, x.data, x.count * sizeof(float));
-  // Rounding of the sums behind G leaves about this much of a row that depends on others.
-  node.kernels->cholesky(y, size, static_cast<float>(size + 8) * FLT_EPSILON);
 }
 
 }  // namespace nmtool

@@ -13,11 +13,15 @@ namespace nmtool {
 // (input channels per block, or 1).
 void BlockedGaussianNoise(const Node& node, const Context& context);
 
-// GaussianLike(x, std, trial, scale): (std * scale) * z in the shape of x.
-void GaussianLike(const Node& node, const Context& context);
+// GaussianMatMul(x, w, std, trial, scale, bias): x (w + (std * scale) * z) + bias for x [..., K]
+// and w [K, N], N a multiple of 64; std and bias are [1] or [N]. What it draws stays in the caches.
+void GaussianMatMul(const Node& node, const Context& context);
 
-// Cholesky(G): U [n, n], upper triangular, with U^T U = G for symmetric, positive semidefinite G
-// [n, n].
-void Cholesky(const Node& node, const Context& context);
+// GramFactor(x): U [M, M], upper triangular, with U^T U = x x^T for x [..., K], M rows in all.
+void GramFactor(const Node& node, const Context& context);
+
+// CorrelatedNoise(x, U, std, trial, scale): x + U^T ((std * scale) * z) for x [..., N], M rows in
+// all, and U [M, M], upper triangular; std is [1] or [N].
+void CorrelatedNoise(const Node& node, const Context& context);
 
 }  // namespace nmtool

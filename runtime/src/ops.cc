@@ -71,20 +71,6 @@ void GaussianNoise(const Node& node, const Context& context) {
       });
 }
 
-void GaussianLike(const Node& node, const Context& context) {
-  const Elements elements(context);
-  const Broadcast std = elements.Parameter(1, "std");
-  const Source source = SourceOf(node, context, 2);
-  const float scale = context.Scalar<float>(3, "scale");
-  static constexpr float kZeros[kChunk] = {};
-  ForEachChunk(elements, *node.kernels,
-               [&](const Primitives& primitives, const void*, size_t start, size_t count, void* y) {
-                 float z[kChunk], buffer[kChunk];
-                 node.kernels->normals(source, start / kGroup, Groups(count), z);
-                 primitives.gaussian(kZeros, std.View(start, count, buffer), scale, z, count, y);
-               });
-}
-
 void LognormalNoise(const Node& node, const Context& context) {
   const Elements elements(context);
   const Broadcast mean = elements.Parameter(1, "mean"), std = elements.Parameter(2, "std");

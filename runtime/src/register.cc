@@ -104,7 +104,8 @@ OrtStatus* InferShape(const abi::CustomOp* op, OrtShapeInferContext* context) {
 
 // x, and with it y, is declared without a type: the runtime then takes the type of y from x, and
 // the kernel looks at it when it runs. One operator per element type would need a schema that
-// merges them, which old runtimes do not have.
+// merges them, which old runtimes do not have. The operators of lowered models whose x is float32
+// are those with a y of another shape.
 Op::Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute,
        const char* provider, const OrtApi* api)
     : name(name),
@@ -123,9 +124,9 @@ Op::Op(const char* name, std::vector<abi::ElementType> inputs, Compute compute,
     return on_cpu ? abi::kCpuInput : abi::kDefaultMemory;
   };
   GetOutputTypeCount = [](const abi::CustomOp*) { return size_t{1}; };
-  GetOutputType = [](const abi::CustomOp*, size_t) { return abi::kUndefined; };
+  GetOutputType = [](const abi::CustomOp* op, size_t) { return Of(op).inputs[0]; };
   GetOutputCharacteristic = [](const abi::CustomOp*, size_t) { return abi::kRequired; };
-  InferOutputShapeFn = InferShape;
+  InferOutputShapeFn = this->inputs[0] == abi::kUndefined ? InferShape : nullptr;
   CreateKernelV2 = CreateInstance;
   KernelComputeV2 = ComputeInstance;
   KernelDestroy = [](void* kernel) { delete static_cast<Instance*>(kernel); };
@@ -139,8 +140,9 @@ struct Domain {
   explicit Domain(const OrtApi* api) {
     using abi::kFloat, abi::kInt64, abi::kUndefined;
     using Inputs = std::vector<abi::ElementType>;
-    const Inputs none = {kUndefined}, one = {kUndefined, kFloat, kInt64, kFloat},
-                 two = {kUndefined, kFloat, kFloat, kInt64, kFloat};
+    const Inputs none = {kFloat}, one = {kUndefined, kFloat, kInt64, kFloat},
+                 two = {kUndefined, kFloat, kFloat, kInt64, kFloat},
+                 product = {kFloat, kFloat, kFloat, kInt64, kFloat, kFloat};
     const auto add = [&](const char* provider, Op::Compute gaussian, Op::Compute lognormal,
                          Op::Compute stuck) {
       ops.emplace_back("GaussianNoise", one, gaussian, provider, api);
@@ -152,8 +154,9 @@ struct Domain {
 #else
     add(nullptr, GaussianNoise, LognormalNoise, StuckFaults);
     ops.emplace_back("BlockedGaussianNoise", one, BlockedGaussianNoise, nullptr, api);
-    ops.emplace_back("GaussianLike", one, GaussianLike, nullptr, api);
-    ops.emplace_back("Cholesky", none, Cholesky, nullptr, api);
+    ops.emplace_back("GaussianMatMul", product, GaussianMatMul, nullptr, api);
+    ops.emplace_back("GramFactor", none, GramFactor, nullptr, api);
+    ops.emplace_back("CorrelatedNoise", two, CorrelatedNoise, nullptr, api);
 #if defined(NMTOOL_CUDA)
     add("CUDAExecutionProvider", cuda::GaussianNoise, cuda::LognormalNoise, cuda::StuckFaults);
 #endif

@@ -100,6 +100,17 @@ inline U64 MultiplyLow32(U64 a, U64 b) {
 #endif
 }
 
+// a b + c, rounded once where the level can.
+inline F32 MultiplyAdd(F32 a, F32 b, F32 c) {
+#if defined(__AVX512F__)
+  return (F32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+  return (F32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  return a * b + c;
+#endif
+}
+
 // Lane i of the result is lane lanes[i] of a followed by b.
 inline F32 Pick(F32 a, F32 b, I32 lanes) {
 #if defined(__GNUC__) && !defined(__clang__)

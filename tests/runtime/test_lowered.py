@@ -28,8 +28,8 @@ def run(session_of, op, inputs, shape, attributes=()):
     return session_of(model, 2).run(None, inputs)[0]
 
 
-def noise_inputs(x, std):
-    return {"x": x, "std": std, "trial": np.array(SOURCE.trial), "scale": np.array(0.5, np.float32)}
+def noise_inputs(std):
+    return {"std": std, "trial": np.array(SOURCE.trial), "scale": np.array(0.5, np.float32)}
 
 
 SOURCES = {"seed": SOURCE.seed, "stream": SOURCE.stream, "draw": SOURCE.draw}
@@ -53,60 +53,88 @@ def test_blocked_noise_is_the_noise_of_the_original_array(session_of, library, b
     z = normals(SOURCE, 0, weights.size).reshape(shape)
     expected = layout.stored(weights + (std * np.float32(0.5)).reshape(-1, 1, 1, 1) * z)
     attributes = SOURCES | {"channels": shape[0], "inputs": shape[1], "block": block, "inner": layout.inner}
-    inputs = noise_inputs(layout.stored(weights), std)
+    inputs = {"x": layout.stored(weights), **noise_inputs(std)}
     actual = run(session_of, "BlockedGaussianNoise", inputs, layout.shape(weights), attributes)
     np.testing.assert_allclose(actual, expected, rtol=2e-6, atol=1e-6)
 
 
 def test_blocked_noise_refuses_weights_that_are_stored_otherwise(session_of):
-    inputs = noise_inputs(np.zeros((32, 16, 3, 3), np.float32), np.ones(1, np.float32))
+    inputs = {"x": np.zeros((32, 16, 3, 3), np.float32), **noise_inputs(np.ones(1, np.float32))}
     attributes = SOURCES | {"channels": 48, "inputs": 16, "block": 16, "inner": 16}
     with pytest.raises(Exception, match=r"x of shape \[32,16,3,3\], expected float32 weights that are blocked"):
         run(session_of, "BlockedGaussianNoise", inputs, (32, 16, 3, 3), attributes)
 
 
 def test_blocks_of_another_processor_are_refused_when_the_session_is_opened(session_of):
-    inputs = noise_inputs(np.zeros((4, 4, 3, 3), np.float32), np.ones(1, np.float32))
+    inputs = {"x": np.zeros((4, 4, 3, 3), np.float32), **noise_inputs(np.ones(1, np.float32))}
     attributes = SOURCES | {"channels": 4, "inputs": 4, "block": 2, "inner": 2}
     with pytest.raises(Exception, match="blocks of 2 channels are none of"):
         run(session_of, "BlockedGaussianNoise", inputs, (4, 4, 3, 3), attributes)
 
 
-def test_gaussian_like_is_the_noise_alone(session_of):
-    std = np.linspace(0.5, 2, 300, dtype=np.float32)
-    inputs = noise_inputs(np.full((70, 300), np.nan, np.float32), std)
-    expected = (std * np.float32(0.5)) * normals(SOURCE, 0, 70 * 300).reshape(70, 300)
-    actual = run(session_of, "GaussianLike", inputs, (70, 300), SOURCES)
-    np.testing.assert_allclose(actual, expected, rtol=2e-6, atol=1e-6)
+@pytest.mark.parametrize("lead", [(1,), (3, 2), (13,), (70,), ()], ids=str)
+@pytest.mark.parametrize(("depth", "channels"), [(1, 64), (40, 192), (1537, 128)])
+@pytest.mark.parametrize("per_channel", [False, True], ids=["layer", "channel"])
+def test_product_with_noise_is_that_with_the_noisy_matrix(session_of, lead, depth, channels, per_channel):
+    generator = np.random.default_rng(0)
+    x, w = (generator.standard_normal(shape).astype(np.float32) for shape in ((*lead, depth), (depth, channels)))
+    std, bias = generator.uniform(0.5, 2, (2, channels if per_channel else 1)).astype(np.float32)
+    z = normals(SOURCE, 0, w.size).reshape(w.shape)
+    expected = x.astype(np.float64) @ (w + std * np.float64(0.5) * z) + bias
+    inputs = {"x": x, "w": w, **noise_inputs(std), "bias": bias}
+    actual = run(session_of, "GaussianMatMul", inputs, expected.shape, SOURCES)
+    np.testing.assert_allclose(actual, expected, atol=1e-6 * np.sqrt(depth) * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("shape", [(8, 70), (9, 64), (1, 8, 64)])
+def test_product_refuses_a_matrix_that_does_not_fit(session_of, shape):
+    inputs = {"x": np.zeros((2, 8), np.float32), "w": np.zeros(shape, np.float32)}
+    inputs |= noise_inputs(np.ones(1, np.float32)) | {"bias": np.zeros(1, np.float32)}
+    with pytest.raises(Exception, match=r"w of shape \[.*\], expected \[8, a multiple of 64\]"):
+        run(session_of, "GaussianMatMul", inputs, (2, shape[-1]), SOURCES)
+
+
+@pytest.mark.parametrize(("rows", "channels"), [(1, 64), (7, 70), (70, 300), (100, 128)])
+def test_correlated_noise_is_the_factor_times_the_noise(session_of, rows, channels):
+    generator = np.random.default_rng(0)
+    x, std = generator.standard_normal((rows, channels)).astype(np.float32), generator.uniform(1, 2, channels)
+    factor = np.triu(generator.standard_normal((rows, rows))).astype(np.float32)
+    inputs = {"x": x, "U": factor, **noise_inputs(std.astype(np.float32))}
+    padded = -(-channels // 64) * 64  # a row of noise begins a group
+    z = normals(SOURCE, 0, rows * padded).reshape(rows, padded)[:, :channels]
+    expected = x + factor.T.astype(np.float64) @ (std * 0.5 * z)
+    actual = run(session_of, "CorrelatedNoise", inputs, x.shape, SOURCES)
+    np.testing.assert_allclose(actual, expected, atol=2e-6 * np.abs(expected).max())
+
+
+def test_correlated_noise_refuses_another_factor(session_of):
+    x = np.zeros((4, 64), np.float32)
+    inputs = {"x": x, "U": np.eye(5, dtype=np.float32), **noise_inputs(np.ones(1, np.float32))}
+    with pytest.raises(Exception, match=r"U of shape \[5,5\], expected \[4, 4\]"):
+        run(session_of, "CorrelatedNoise", inputs, x.shape, SOURCES)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 31, 64, 100, 257])
-def test_cholesky_is_that_of_numpy(session_of, size):
-    x = np.random.default_rng(size).standard_normal((size, 2 * size)).astype(np.float32)
-    gram = x @ x.T
-    actual = run(session_of, "Cholesky", {"G": gram}, (size, size))
-    expected = np.linalg.cholesky(gram.astype(np.float64)).T
+@pytest.mark.parametrize("spare", [1, 1000])
+def test_factor_is_that_of_numpy(session_of, size, spare):
+    x = np.random.default_rng(size).standard_normal((size, 2 * size + spare)).astype(np.float32)
+    actual = run(session_of, "GramFactor", {"x": x}, (size, size))
+    expected = np.linalg.cholesky(x.astype(np.float64) @ x.T).T
     np.testing.assert_allclose(actual, expected, atol=2e-5 * np.abs(expected).max() * np.sqrt(size))
     np.testing.assert_array_equal(np.tril(actual, -1), 0)
 
 
 @pytest.mark.parametrize("rank", [1, 3, 20])
-def test_cholesky_of_a_singular_matrix(session_of, rank):
-    x = np.random.default_rng(rank).standard_normal((40, rank)).astype(np.float32)
-    gram = x @ x.T
-    factor = run(session_of, "Cholesky", {"G": gram}, (40, 40))
+def test_factor_of_dependent_rows(session_of, rank):
+    x = np.random.default_rng(rank).standard_normal((5, 8, rank)).astype(np.float32)
+    factor = run(session_of, "GramFactor", {"x": x}, (40, 40))
+    gram = x.reshape(40, rank) @ x.reshape(40, rank).T
     np.testing.assert_allclose(factor.T @ factor, gram, atol=1e-4 * np.abs(gram).max())
     assert np.count_nonzero(np.diag(factor)) <= rank + 2  # what rounding leaves is not taken for a direction of its own
 
 
-def test_cholesky_of_zeros(session_of):
-    np.testing.assert_array_equal(run(session_of, "Cholesky", {"G": np.zeros((5, 5), np.float32)}, (5, 5)), 0)
-
-
-@pytest.mark.parametrize("shape", [(3, 4), (3,)])
-def test_cholesky_refuses_what_is_not_square(session_of, shape):
-    with pytest.raises(Exception, match="expected float32"):
-        run(session_of, "Cholesky", {"G": np.zeros(shape, np.float32)}, shape)
+def test_factor_of_zeros(session_of):
+    np.testing.assert_array_equal(run(session_of, "GramFactor", {"x": np.zeros((5, 9), np.float32)}, (5, 5)), 0)
 
 
 @pytest.mark.parametrize("level", ["portable", "avx2"])
