@@ -18,7 +18,7 @@ import nmtool
 from nmtool.passes.lowering.crossover import rows_where_outputs_are_cheaper
 
 SIZES = [(256, 256), (768, 768), (768, 3072), (3072, 768), (2048, 2048)]
-ROWS = [1, 16, 64, 96, 128, 192, 256, 384]
+ROWS = [1, 16, 64, 96, 128, 160, 192]
 LAYERS = 8  # of equal products, so that weights come from memory as in a real model
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     print("inputs x channels" + "".join(f"{rows:>7}" for rows in ROWS) + "  rows where outputs are taken")
     for inputs, channels in SIZES:
         ratios = [measure(inputs, channels, rows, arguments.repeats, arguments.threads) for rows in ROWS]
-        limit = rows_where_outputs_are_cheaper(inputs, channels)
+        limit = rows_where_outputs_are_cheaper(inputs, channels, fused=True)
         print(
             f"{inputs:>8} x {channels:<6}" + "".join(f"{ratio:>7.2f}" for ratio in ratios) + f"  up to {limit}",
             flush=True,

@@ -6,13 +6,14 @@ they move little between machines.
 
 import math
 
-# Costs of a piece of work, in times of drawing one normal.
-_MULTIPLY_ADD = 0.02
-_WEIGHT = 1.8  # drawing it, reading and writing it, and that the runtime cannot pack it in advance
-_NODES = 60_000  # the nodes that sample outputs, whatever the size
+# Costs of a piece of work, in times of drawing one normal: fitted.
+_MULTIPLY_ADD = 0.03
+_WEIGHT = 1.8  # drawing it, writing and reading it, and that the runtime cannot pack it in advance
+_FUSED_WEIGHT = 0.5  # drawing it, less what the product with noise inside gains on the runtime's
+_NODES = 5_000  # the nodes that sample outputs, whatever the size
 
 
-def rows_where_outputs_are_cheaper(inputs: int, channels: int) -> int:
+def rows_where_outputs_are_cheaper(inputs: int, channels: int, *, fused: bool) -> int:
     """The largest number of rows M for which sampling outputs costs less than sampling weights; 0 where none does.
 
     Weights [K, N] cost K N draws. Outputs cost M N draws and the products X X^T and U^T Z, M^2 (K + N) multiply-adds.
@@ -20,8 +21,9 @@ def rows_where_outputs_are_cheaper(inputs: int, channels: int) -> int:
     Args:
         inputs: K.
         channels: N.
+        fused: whether weights, where they are drawn, are drawn inside the product.
     """
-    left = _WEIGHT * inputs * channels - _NODES
+    left = (_FUSED_WEIGHT if fused else _WEIGHT) * inputs * channels - _NODES
     if left <= 0:
         return 0
     square = _MULTIPLY_ADD * (inputs + channels)

@@ -58,7 +58,8 @@ class SampleOutputs(ir.passes.InPlacePass):
             elif not array.alone:
                 self.kept[name] = "other nodes draw on the same array"
             else:
-                limit = None if self.force else rows_where_outputs_are_cheaper(*product.shape)
+                limit = rows_where_outputs_are_cheaper(*product.shape, fused=can_fuse(product))
+                limit = None if self.force else limit
                 rows = _rows(inference.shape(product.x))
                 if limit is not None and (limit == 0 or (rows is not None and rows > limit)):
                     self.kept[name] = f"cheaper: its outputs are so up to {limit} rows"

@@ -20,30 +20,39 @@ constexpr size_t kVectors = kRun / kLanes;  // vectors per run
 // Where the n-th vector of counters puts its first word.
 constexpr size_t Offset(size_t n) { return n / kVectors * kGroup + n % kVectors * kLanes; }
 
-// Calls transform(n, words) for each kLanes counters of every step-th group, where words[j] are
-// their j-th words and the run of word j goes to Offset(n) + j * kRun. The words of the next
-// counters are drawn before the current ones are transformed: the two are independent, so the
-// compiler mixes their instructions and neither waits for its own latencies.
-template <class Transform>
-inline void ForEachVector(const Source& source, uint64_t first_group, size_t groups,
-                          Transform transform, size_t step = 1) {
+// Calls transform(n, words) for each n < count, where words[j] are the j-th words of the counters
+// first + offset(n): first[0] are those of the even 32-bit lanes, first[1] of the odd ones. The
+// words of the next counters are drawn before the current ones are transformed: the two are
+// independent, so the compiler mixes their instructions and neither waits for its own latencies.
+template <class Offset, class Transform>
+inline void ForEachDraw(const Source& source, const U64 (&first)[2], size_t count, Offset offset,
+                        Transform transform) {
   const RoundKeys keys(source.key);
   const U64 c1 = U64{} + source.counter[0], c2 = U64{} + source.counter[1],
             c3 = U64{} + source.counter[2];
-  U64 even;  // the counters of the even 32-bit lanes
-  for (int i = 0; i < kLanes / 2; ++i) even[i] = first_group * kRun + 2 * i;
   const auto draw = [&](size_t n, U32 words[kWords]) {
-    const U64 block = even + (n / kVectors * step * kRun + n % kVectors * kLanes);
-    U64 drawn[2][kWords] = {{block, c1, c2, c3}, {block + 1, c1, c2, c3}};
+    const uint64_t at = offset(n);
+    U64 drawn[2][kWords] = {{first[0] + at, c1, c2, c3}, {first[1] + at, c1, c2, c3}};
     Philox(drawn, keys, words);
   };
   U32 words[kWords], next[kWords];
   draw(0, words);
-  for (size_t n = 0; n < groups * kVectors; ++n) {
+  for (size_t n = 0; n < count; ++n) {
     draw(n + 1, next);
     transform(n, words);
     for (size_t j = 0; j < kWords; ++j) words[j] = next[j];
   }
+}
+
+// The same for each kLanes counters of every step-th group: the run of word j goes to
+// Offset(n) + j * kRun.
+template <class Transform>
+inline void ForEachVector(const Source& source, uint64_t first_group, size_t groups,
+                          Transform transform, size_t step = 1) {
+  U64 even;
+  for (int i = 0; i < kLanes / 2; ++i) even[i] = first_group * kRun + 2 * i;
+  const auto offset = [&](size_t n) { return n / kVectors * step * kRun + n % kVectors * kLanes; };
+  ForEachDraw(source, {even, even + 1}, groups * kVectors, offset, transform);
 }
 
 inline void StoreNormals(const U32 words[kWords], float* out) {
@@ -170,6 +179,35 @@ void Stuck(const void* x, const float* thresholds, const float* values, size_t f
   }
 }
 
+// The lanes are the channels, not elements of one: so lines come out as they are stored.
+void GaussianLines(const Source& source, const Lines& lines, const float* x, const float* std,
+                   float scale, float* y) {
+  for (size_t channel = 0; channel < lines.channels; channel += kLanes) {
+    const F32 size = Load<F32>(std + channel) * scale;
+    U64 first[2];
+    for (int lane = 0; lane < kLanes; ++lane) {
+      first[lane % 2][lane / 2] =
+          (lines.first_group + (channel + lane) * lines.channel_groups) * kRun;
+    }
+    ForEachDraw(
+        source, first, lines.groups * kRun, [](size_t n) { return n; },
+        [&](size_t n, const U32 words[kWords]) {
+          const uint32_t* const line = lines.lines + n / kRun * kGroup + n % kRun;
+          for (size_t pair = 0; pair < kWords; pair += 2) {
+            F32 z[2];
+            BoxMuller(words[pair], words[pair + 1], &z[0], &z[1]);
+            for (size_t j = 0; j < 2; ++j) {
+              const size_t run = (pair + j) * kRun;
+              __builtin_prefetch(x + line[run + kGroup] + channel, 0);
+              __builtin_prefetch(y + line[run + kGroup] + channel, 1);
+              const size_t at = line[run] + channel;
+              Store(Load<F32>(x + at) + size * z[j], y + at);
+            }
+          }
+        });
+  }
+}
+
 void GaussianBlock(const Block& block, const float* x, const float* std, float scale,
                    const float* z, const size_t* rows, float* y) {
   const size_t turn = block.inner * block.positions;
@@ -219,6 +257,7 @@ const Kernels kKernels = {NMTOOL_STRING(NMTOOL_LEVEL),
                           Normals,
                           NormalsAhead,
                           GaussianGroups,
+                          GaussianLines,
                           GaussianBlock,
                           GaussianPanel,
                           Multiply,

@@ -46,6 +46,15 @@ struct Block {
   size_t inner, positions;
 };
 
+// Some columns of a block of output channels that are whole groups of draws, each channel's
+// `channel_groups` behind those of the one before.
+struct Lines {
+  size_t channels;
+  uint64_t first_group;
+  size_t channel_groups, groups;
+  const uint32_t* lines;  // where the line of each column begins; kGroup more are read
+};
+
 // Memory that is fetched while the normals are drawn, as many bytes as they have: what they will be
 // added to, and where the sums go. Drawing leaves the memory idle, and adding would wait for it.
 struct Ahead {
@@ -93,6 +102,10 @@ struct Kernels {
   // y = x + size * z of whole groups of float32, drawn and added in one go.
   void (*gaussian_groups)(const Source& source, uint64_t first_group, size_t groups, const float* x,
                           float size, float* y);
+  // y = x + (std[r] * scale) * z for channel r of a block's lines. The channels are a multiple of
+  // the lanes.
+  void (*gaussian_lines)(const Source& source, const Lines& lines, const float* x, const float* std,
+                         float scale, float* y);
   // y = x + (std[r] * scale) * z[rows[r] + c] for column c of channel r. The channels are a
   // multiple of the lanes. z is read for up to kAhead elements behind the last one.
   void (*gaussian_block)(const Block& block, const float* x, const float* std, float scale,

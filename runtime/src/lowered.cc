@@ -91,6 +91,40 @@ void DrawTurns(const Node& node, const Source& source, const BlockedLayout& layo
                                x + offset, std + channel, scale, draws.data(), rows, y + offset);
 }
 
+// Where the line of each column begins, from the begin of its block.
+std::vector<uint32_t> LinesOf(const BlockedLayout& layout) {
+  std::vector<uint32_t> lines;
+  lines.reserve(layout.Columns() + kGroup);
+  for (size_t input = 0; input < layout.inputs; ++input) {
+    const size_t start = input / layout.inner * layout.Turn() + input % layout.inner;
+    for (size_t position = 0; position < layout.positions; ++position)
+      lines.push_back(static_cast<uint32_t>((start + position * layout.inner) * layout.block));
+  }
+  lines.resize(layout.Columns() + kGroup);  // what is fetched ahead
+  return lines;
+}
+
+// Where every channel begins a group, and no line is padding, lines are drawn one by one.
+void DrawLines(const Node& node, const Context& context, const Source& source,
+               const BlockedLayout& layout, const float* x, const float* std, float scale,
+               float* y) {
+  constexpr size_t kGroups = 16;  // of a task
+  const std::vector<uint32_t> lines = LinesOf(layout);
+  const size_t groups = layout.Columns() / kGroup, total = layout.Blocks() * groups;
+  context.ParallelFor((total + kGroups - 1) / kGroups, [&](size_t task) {
+    const size_t end = std::min((task + 1) * kGroups, total);
+    for (size_t at = task * kGroups, count; at < end; at += count) {
+      const size_t block = at / groups, first = at % groups, channel = block * layout.block;
+      count = std::min(groups - first, end - at);
+      const size_t offset = channel * layout.Columns();
+      node.kernels->gaussian_lines(
+          source,
+          {layout.block, channel * groups + first, groups, count, lines.data() + first * kGroup},
+          x + offset, std + channel, scale, y + offset);
+    }
+  });
+}
+
 }  // namespace
 
 void BlockedGaussianNoise(const Node& node, const Context& context) {
@@ -112,6 +146,8 @@ void BlockedGaussianNoise(const Node& node, const Context& context) {
   std::vector<float> stds(layout.Blocks() * layout.block, 0.0f);
   for (size_t r = 0; r < layout.channels; ++r) stds[r] = given[std.count == 1 ? 0 : r];
 
+  if (layout.Columns() % kGroup == 0 && layout.inputs % layout.inner == 0)
+    return DrawLines(node, context, source, layout, from, stds.data(), scale, y);
   const size_t turns = TurnsOfChunk(layout);
   const size_t chunks = (layout.Turns() + turns - 1) / turns;
   context.ParallelFor(layout.Blocks() * chunks, [&](size_t task) {

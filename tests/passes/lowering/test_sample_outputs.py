@@ -118,7 +118,7 @@ def test_trial_and_scale():
 
 @pytest.mark.parametrize("lead", [("rows",), ("batch", 4)])
 def test_both_forms_of_an_open_number_of_rows(lead, monkeypatch):
-    monkeypatch.setattr("nmtool.passes.lowering.sample_outputs.rows_where_outputs_are_cheaper", lambda *_: 8)
+    monkeypatch.setattr("nmtool.passes.lowering.sample_outputs.rows_where_outputs_are_cheaper", lambda *_, **__: 8)
     noisy = nmtool.inject(product(lead=lead), eta=0.1).model
     (form,) = nmtool.explain_session(noisy, sampling="auto")
     assert (form.form, form.reason) == ("outputs", "up to 8 rows, else weights")
@@ -156,8 +156,8 @@ def test_products_of_one_input_share_a_factor():
 
 
 def test_the_crossover_grows_with_the_weights_and_is_none_for_few():
-    assert rows_where_outputs_are_cheaper(8, 8) == 0
-    limits = [rows_where_outputs_are_cheaper(width, width) for width in (512, 1024, 4096)]
+    assert rows_where_outputs_are_cheaper(8, 8, fused=True) == 0
+    limits = [rows_where_outputs_are_cheaper(width, width, fused=True) for width in (512, 1024, 4096)]
     assert limits == sorted(limits)
     assert all(0 < limit < width for limit, width in zip(limits, (512, 1024, 4096), strict=True))
 
