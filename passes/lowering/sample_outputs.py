@@ -62,7 +62,7 @@ class SampleOutputs(ir.passes.InPlacePass):
                 limit = None if self.force else limit
                 rows = _rows(inference.shape(product.x))
                 if limit is not None and (limit == 0 or (rows is not None and rows > limit)):
-                    self.kept[name] = f"cheaper: its outputs are so up to {limit} rows"
+                    self.kept[name] = f"cheaper: outputs are up to {limit} rows"
                     continue
                 self.sampled[name] = limit if rows is None else None
                 _Rewriter(model, product, factors).replace(self.sampled[name], inference.shape(product.output))
