@@ -57,13 +57,14 @@ def _primitive(call: ir.Node, draw: Draw, inputs: list[ir.Value | None]) -> ir.N
     attributes = [call.attributes[name] for name in NOISE_ATTRIBUTES]
     number = f"/{draw.draw}" if draw.draw else ""
     array = inputs[0]
+    kind, shape = (array.type, array.shape) if array is not None else (None, None)
     return ir.Node(
         DOMAIN,
         draw.primitive,
         inputs,
         [*attributes, ir.AttrInt64("draw", draw.draw)],
         name=f"{NODE_PREFIX}{call.name or call.outputs[0].name}{number}",
-        outputs=[ir.val(f"{call.outputs[0].name}::noisy{draw.draw}", type=array.type if array else None)],
+        outputs=[ir.val(f"{call.outputs[0].name}::noisy{draw.draw}", type=kind, shape=shape)],
     )
 
 

@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 
 from nmtool.ops import DOMAIN
 from nmtool.passes.constants import stored_tensor
+from nmtool.passes.inference import Inference
 from nmtool.passes.lowering.arrays import NoisyArray, is_fixed, new_initializer, noisy_arrays
+from nmtool.passes.lowering.nodes import Nodes
+from nmtool.passes.lowering.sample_convolutions import largest_input, positions_where_outputs_are_cheaper, sampled
 
 LayOut = Callable[[ir.Model], ir.Model]
 """What the runtime makes of a model, with all optimisations for this machine."""
@@ -51,14 +54,19 @@ class Layout:
         return split.transpose(0, 2, 4, 3, 1).reshape(padded.shape)
 
 
-def with_blocked_noise(model: ir.Model, lay_out: LayOut) -> tuple[ir.Model, set[str]]:
+def with_blocked_noise(model: ir.Model, lay_out: LayOut, *, outputs: bool) -> tuple[ir.Model, dict[str, int]]:
     """The model as the runtime lays it out, with the noise of convolutions behind that layout.
 
     Arrays that the runtime lays out in a way that is not known here keep the noise in front of them.
 
+    Args:
+        model: the noisy model.
+        lay_out: what the runtime makes of a model.
+        outputs: sample the outputs of convolutions that have few.
+
     Returns:
-        The model, and the names of the convolutions whose noise is behind the layout; the model given, and none, where
-        that is so.
+        The model, and by the name of each convolution whose noise is behind the layout up to how many positions its
+        outputs are sampled; the model given, and none, where that is so.
     """
     arrays = [array for array in noisy_arrays(model) if _is_candidate(array)]
     while arrays:
@@ -66,12 +74,15 @@ def with_blocked_noise(model: ir.Model, lay_out: LayOut) -> tuple[ir.Model, set[
         places = _places(laid_out, arrays)
         found = [array for array in arrays if array in places]
         if len(found) == len(arrays):
-            values = _take_kept(laid_out)
+            values, limits, inference = _take_kept(laid_out), {}, Inference(model)
             for array, (layout, node) in places.items():
-                _insert(laid_out, array, layout, node, values)
-            return laid_out, {array.node.name or "" for array in arrays}
+                sampled_too = outputs and layout.inner > 1
+                limit = positions_where_outputs_are_cheaper(array, inference) if sampled_too else 0
+                _insert(laid_out, array, layout, node, values, limit)
+                limits[array.node.name or ""] = limit
+            return laid_out, limits
         arrays = found
-    return model, set()
+    return model, {}
 
 
 def _is_candidate(array: NoisyArray) -> bool:
@@ -139,7 +150,7 @@ def _places(laid_out: ir.Model, arrays: Sequence[NoisyArray]) -> dict[NoisyArray
                 if not np.array_equal(stored.ravel()[: begin.size], begin):  # cheap, and mostly enough
                     continue
                 if np.array_equal(stored, layout.stored(labels)):
-                    places[array] = (layout, node)
+                    places.setdefault(array, (layout, node))  # with one position, both layouts are the same
     return places
 
 
@@ -147,31 +158,42 @@ def _is_blocked(node: ir.Node) -> bool:
     return (node.domain, node.op_type) == (BLOCKED_DOMAIN, "Conv")
 
 
-def _insert(model: ir.Model, array: NoisyArray, layout: Layout, node: ir.Node, values: dict[str, ir.Value]) -> None:
-    std = array.channel_std(0)
-    assert std is not None
+def _insert(
+    model: ir.Model, array: NoisyArray, layout: Layout, node: ir.Node, values: dict[str, ir.Value], limit: int
+) -> None:
+    """Put noise in front of the weights of a convolution, or up to `limit` positions on its outputs."""
+    name, labels, output = array.node.name, node.inputs[1], node.outputs[0]
+    weights = new_initializer(model, f"{name}::weights", layout.stored(array.weights))
+    std = new_initializer(model, f"{name}::std", array.channel_std(0))
     trial, scale = (values[value.name or ""] for value in array.noise.inputs[2:] if value is not None)
-    channels, inputs = array.weights.shape[:2]
-    attributes = {"channels": channels, "inputs": inputs, "block": layout.block, "inner": layout.inner}
-    noise = ir.Node(
-        DOMAIN,
-        "BlockedGaussianNoise",
-        [
-            new_initializer(model, f"{array.node.name}::weights", layout.stored(array.weights)),
-            new_initializer(model, f"{array.node.name}::std", std),
-            trial,
-            scale,
-        ],
-        [*array.noise.attributes.values(), *(ir.AttrInt64(name, value) for name, value in attributes.items())],
-        name=array.noise.name,
-        outputs=[ir.val(array.noise.outputs[0].name)],
-    )
-    labels = node.inputs[1]
-    model.graph.insert_before(node, noise)
-    node.replace_input_with(1, noise.outputs[0])
+    drawn, outer = [std, trial, scale], Nodes(f"{output.name}::")
+    if limit == 0:
+        result = _noisy(outer, node, array, layout, [weights, *drawn])
+    else:
+        few, many = Nodes(f"{output.name}::outputs/"), Nodes(f"{output.name}::weights/")
+        none = new_initializer(model, f"{name}::none", np.zeros(1, np.float32))
+        channels = layout.shape(array.weights)[1]
+        bound = new_initializer(model, f"{name}::few", largest_input(array, channels, limit) + 1)
+        result = outer.choose(
+            outer.op("Less", [outer.op("Size", [node.inputs[0]]), bound]),
+            (few, sampled(few, node, array, layout.block, [weights, *drawn, none])),
+            (many, _noisy(many, node, array, layout, [weights, *drawn])),
+            name=node.name,
+        )
+    result.type, result.shape = output.type, output.shape
+    ir.convenience.replace_nodes_and_values(model.graph, node, [node], outer.nodes, [output], [result])
     if labels is not None and labels.is_initializer() and not labels.uses():
         model.graph.initializers.pop(labels.name or "")
     model.opset_imports[DOMAIN] = array.noise.version or 1
+
+
+def _noisy(nodes: Nodes, node: ir.Node, array: NoisyArray, layout: Layout, inputs: Sequence[ir.Value]) -> ir.Value:
+    """Add a convolution with noisy weights; returns its output."""
+    channels, depth = array.weights.shape[:2]
+    attributes = {"channels": channels, "inputs": depth, "block": layout.block, "inner": layout.inner}
+    source = {name: array.noise.attributes.get_int(name, 0) for name in ("seed", "stream", "draw")}
+    noisy = nodes.op("BlockedGaussianNoise", inputs, source | attributes, domain=DOMAIN, name=array.noise.name)
+    return nodes.copy(node, {1: noisy})
 
 
 def _values(model: ir.Model) -> list[ir.Value]:

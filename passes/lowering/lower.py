@@ -77,7 +77,7 @@ def lower(model: ir.Model, sampling: Sampling, lay_out: LayOut) -> Lowered:
     products = FuseProducts()
     products(model)
     metadata = dict(model.metadata_props)
-    lowered, blocked = with_blocked_noise(model, lay_out)
+    lowered, blocked = with_blocked_noise(model, lay_out, outputs=sampling != "weights")
     lowered.metadata_props.update(metadata)
     forms = []
     for site, node in nodes:
@@ -85,6 +85,9 @@ def lower(model: ir.Model, sampling: Sampling, lay_out: LayOut) -> Lowered:
         if node.name in outputs.sampled:
             rows = outputs.sampled[node.name]
             reason = "same distribution, other values" if rows is None else f"up to {rows} rows, else weights"
+            forms.append(NodeForm(name, node.op_type, "outputs", reason))
+        elif blocked.get(node.name or ""):
+            reason = f"up to {blocked[node.name or '']} positions, else weights behind the layout"
             forms.append(NodeForm(name, node.op_type, "outputs", reason))
         elif node.name in blocked:
             forms.append(NodeForm(name, node.op_type, "blocked", "same values"))

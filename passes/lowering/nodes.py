@@ -33,8 +33,9 @@ class Nodes:
         return output
 
     def copy(self, node: ir.Node, inputs: Mapping[int, ir.Value | None] | None = None) -> ir.Value:
-        """Add a node like `node`, with other inputs in some places; returns its output."""
-        taken = [(inputs or {}).get(k, value) for k, value in enumerate(node.inputs)]
+        """Add a node like `node`, with other or further inputs in some places; returns its output."""
+        given = dict(enumerate(node.inputs)) | dict(inputs or {})
+        taken = [given.get(k) for k in range(max(given) + 1)]
         output = ir.val(f"{self._prefix}{node.op_type}{len(self.nodes)}")
         self.nodes.append(
             ir.Node(node.domain, node.op_type, taken, node.attributes.values(), name=node.name, outputs=[output])

@@ -23,7 +23,9 @@ from nmtool.passes.lowering.fuse_products import can_fuse, fused
 from nmtool.passes.lowering.nodes import Nodes
 from nmtool.passes.lowering.products import Product, as_product
 
-_DRAW = 255  # number of the draw on the array's stream: apart from those on its weights
+DRAW = 255
+"""Number of the draw of outputs on the array's stream: apart from those on its weights."""
+
 _OPSET = 9  # from here on Less takes integers
 
 
@@ -122,7 +124,7 @@ class _Rewriter:
         node, noise = self.product.array.node, self.product.array.noise
         clean = self._computed(nodes, noise.inputs[0])
         std = self._constant("std", self.product.std * node.attributes.get_float("alpha", 1.0))
-        source = {name: noise.attributes.get_int(name, 0) for name in ("seed", "stream")} | {"draw": _DRAW}
+        source = {name: noise.attributes.get_int(name, 0) for name in ("seed", "stream")} | {"draw": DRAW}
         return nodes.op("CorrelatedNoise", [clean, factor, std, *noise.inputs[2:]], source, domain=DOMAIN)
 
     def _direct(self, nodes: Nodes) -> ir.Value:

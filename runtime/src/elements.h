@@ -12,12 +12,18 @@ struct BlockedWeights {
   int64_t channels, inputs, block, inner;
 };
 
+// What a convolution sees, by height and width (lowered.h); of other operators, zeros.
+struct ConvWindow {
+  int64_t kernel[2], stride[2], dilation[2], begin[2], end[2];
+};
+
 // What a node knows before it runs.
 struct Node {
   const OrtApi* api;
   const Kernels* kernels;  // of the CPU
   int64_t seed, stream, draw;
   BlockedWeights blocked;
+  ConvWindow window;
 };
 
 // x and y of a run.

@@ -184,13 +184,16 @@ void GaussianLines(const Source& source, const Lines& lines, const float* x, con
                    float scale, float* y) {
   for (size_t channel = 0; channel < lines.channels; channel += kLanes) {
     const F32 size = Load<F32>(std + channel) * scale;
-    U64 first[2];
-    for (int lane = 0; lane < kLanes; ++lane) {
-      first[lane % 2][lane / 2] =
-          (lines.first_group + (channel + lane) * lines.channel_groups) * kRun;
+    const auto first = [&](int lane) {
+      return (lines.first_group + (channel + lane) * lines.channel_groups) * kRun;
+    };
+    U64 even, odd;
+    for (int i = 0; i < kLanes / 2; ++i) {
+      even[i] = first(2 * i);
+      odd[i] = first(2 * i + 1);
     }
     ForEachDraw(
-        source, first, lines.groups * kRun, [](size_t n) { return n; },
+        source, {even, odd}, lines.groups * kRun, [](size_t n) { return n; },
         [&](size_t n, const U32 words[kWords]) {
           const uint32_t* const line = lines.lines + n / kRun * kGroup + n % kRun;
           for (size_t pair = 0; pair < kWords; pair += 2) {

@@ -24,4 +24,12 @@ void GramFactor(const Node& node, const Context& context);
 // all, and U [M, M], upper triangular; std is [1] or [N].
 void CorrelatedNoise(const Node& node, const Context& context);
 
+// ConvNoise(x, std, trial, scale, sum): what noise of the weights adds to a convolution of x
+// [batch, channels, height, width], added to sum, which is [1] for none. x, sum and y are in blocks
+// of channels; std is [1] or [O]. Sampled for the outputs: with the patches of x as rows P, the
+// upper triangular U with U^T U = P P^T, and U^T ((std * scale) * z). Attributes besides those of
+// the noise: channels (O), block, and of the window, for d = 0 and 1: kernel_d, stride_d,
+// dilation_d, begin_d and end_d (padding).
+void ConvNoise(const Node& node, const Context& context);
+
 }  // namespace nmtool

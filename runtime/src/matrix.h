@@ -86,7 +86,7 @@ inline void GramTile(const float* x, size_t rows, size_t depth, size_t first, si
   constexpr int kSums = kGramRows * kAcross;
   const auto row = [&](size_t r) { return x + std::min(r, rows - 1) * depth; };
   const float *above[kGramRows], *across[kAcross];
-  for (int r = 0; r < kGramRows; ++r) above[r] = row(first + r);
+  for (size_t r = 0; r < kGramRows; ++r) above[r] = row(first + r);
   const size_t whole = end - (end - begin) % kLanes;
   for (size_t column = first; column < rows; column += kAcross) {
     for (int c = 0; c < kAcross; ++c) across[c] = row(column + c);
@@ -95,7 +95,7 @@ inline void GramTile(const float* x, size_t rows, size_t depth, size_t first, si
       F32 right[kAcross];
       for (int c = 0; c < kAcross; ++c) right[c] = Load<F32>(across[c] + k);
       NMTOOL_UNROLL(8)
-      for (int r = 0; r < kGramRows; ++r) {
+      for (size_t r = 0; r < kGramRows; ++r) {
         const F32 left = Load<F32>(above[r] + k);
         NMTOOL_UNROLL(2)
         for (int c = 0; c < kAcross; ++c)

@@ -1,32 +1,14 @@
+#include "products.h"
+
 #include <algorithm>
 #include <cfloat>
-#include <memory>
-#include <new>
-#include <vector>
 
 #include "lowered.h"
 
 namespace nmtool {
 namespace {
 
-constexpr size_t kDepth =
-    768;  // rows of a panel: with their kGroup columns, drawn or not, they fit an L2
-constexpr float kZeros[kGroup] = {};
-
-// Floats that begin a cache line, so that no vector of them is in two.
-class Buffer {
- public:
-  explicit Buffer(size_t count)
-      : data_(static_cast<float*>(::operator new(count * sizeof(float), kAlignment))) {}
-  float* data() const { return data_.get(); }
-
- private:
-  static constexpr std::align_val_t kAlignment{kCacheLine};
-  struct Delete {
-    void operator()(float* data) const { ::operator delete(data, kAlignment); }
-  };
-  std::unique_ptr<float, Delete> data_;
-};
+constexpr size_t kDepth = 768;  // rows of a panel: with its kGroup columns it fits an L2
 
 // A tensor as the matrix of its last axis, and all others.
 struct Matrix {
@@ -44,18 +26,6 @@ struct Matrix {
     rows = columns == 0 ? 0 : x.count / columns;
   }
 };
-
-// An input of one value, or of one for each channel, times `scale`, for all channels.
-std::vector<float> PerChannel(const Tensor& given, size_t channels, float scale) {
-  if (given.count != 1 && given.count != channels) {
-    throw std::invalid_argument(given.name + " of shape " + ToString(given.shape) +
-                                ", expected [1] or [" + std::to_string(channels) + "]");
-  }
-  const float* data = static_cast<const float*>(given.data);
-  std::vector<float> values((channels + kGroup - 1) / kGroup * kGroup);
-  for (size_t c = 0; c < channels; ++c) values[c] = data[given.count == 1 ? 0 : c] * scale;
-  return values;
-}
 
 // The rows of a matrix, kProductRows side by side, so that a product reads what follows each other:
 // [rows / kProductRows, depth, kProductRows].
@@ -84,6 +54,19 @@ class Packed {
   Buffer data_;
 };
 
+}  // namespace
+
+std::vector<float> PerChannel(const Tensor& given, size_t channels, float scale) {
+  if (given.count != 1 && given.count != channels) {
+    throw std::invalid_argument(given.name + " of shape " + ToString(given.shape) +
+                                ", expected [1] or [" + std::to_string(channels) + "]");
+  }
+  const float* data = static_cast<const float*>(given.data);
+  std::vector<float> values((channels + kGroup - 1) / kGroup * kGroup);
+  for (size_t c = 0; c < channels; ++c) values[c] = data[given.count == 1 ? 0 : c] * scale;
+  return values;
+}
+
 float* Scratch(size_t count) {
   thread_local std::unique_ptr<Buffer> buffer;
   thread_local size_t size = 0;
@@ -93,8 +76,6 @@ float* Scratch(size_t count) {
   }
   return buffer->data();
 }
-
-}  // namespace
 
 void GaussianMatMul(const Node& node, const Context& context) {
   const Tensor x = context.Input(0, "x"), w = context.Input(1, "w");
@@ -134,20 +115,25 @@ void GaussianMatMul(const Node& node, const Context& context) {
   });
 }
 
+void Factor(const Node& node, const Context& context, const float* x, size_t rows, size_t depth,
+            float* u) {
+  // Several tiles a task, so that they find x in the caches; the tasks become smaller from the top
+  // to the bottom of the triangle.
+  const size_t height = (rows / 8 / kGramRows + 1) * kGramRows;
+  context.ParallelFor((rows + height - 1) / height, [&](size_t task) {
+    const size_t first = task * height, last = std::min(first + height, rows);
+    node.kernels->gram(x, rows, depth, first, last, u);
+  });
+  // Rounding of the sums behind the product leaves about this much of a row that depends on others.
+  node.kernels->cholesky(u, rows, static_cast<float>(rows + 8) * FLT_EPSILON);
+}
+
 void GramFactor(const Node& node, const Context& context) {
   const Tensor input = context.Input(0, "x");
   const Matrix x(input);
   const int64_t rows = static_cast<int64_t>(x.rows);
-  float* const y = static_cast<float*>(context.Output({rows, rows}));
-  // Several tiles a task, so that they find x in the caches; the tasks become smaller from the top
-  // to the bottom of the triangle.
-  const size_t height = (x.rows / 8 / kGramRows + 1) * kGramRows;
-  context.ParallelFor((x.rows + height - 1) / height, [&](size_t task) {
-    const size_t first = task * height, last = std::min(first + height, x.rows);
-    node.kernels->gram(x.data, x.rows, x.columns, first, last, y);
-  });
-  // Rounding of the sums behind the product leaves about this much of a row that depends on others.
-  node.kernels->cholesky(y, x.rows, static_cast<float>(x.rows + 8) * FLT_EPSILON);
+  float* const u = static_cast<float*>(context.Output({rows, rows}));
+  Factor(node, context, x.data, x.rows, x.columns, u);
 }
 
 void CorrelatedNoise(const Node& node, const Context& context) {

@@ -66,7 +66,12 @@ OrtStatus* CreateInstance(const abi::CustomOp* op, const OrtApi* api, const OrtK
         required("seed"),
         required("stream"),
         optional("draw"),
-        {optional("channels"), optional("inputs"), optional("block"), optional("inner")}};
+        {optional("channels"), optional("inputs"), optional("block"), optional("inner")},
+        {{optional("kernel_0"), optional("kernel_1")},
+         {optional("stride_0"), optional("stride_1")},
+         {optional("dilation_0"), optional("dilation_1")},
+         {optional("begin_0"), optional("begin_1")},
+         {optional("end_0"), optional("end_1")}}};
     CheckRange("stream", node.stream, 56);
     CheckRange("draw", node.draw, 8);
     if (node.blocked.block % static_cast<int64_t>(node.kernels->lanes) != 0) {
@@ -142,6 +147,7 @@ struct Domain {
     using Inputs = std::vector<abi::ElementType>;
     const Inputs none = {kFloat}, one = {kUndefined, kFloat, kInt64, kFloat},
                  two = {kUndefined, kFloat, kFloat, kInt64, kFloat},
+                 convolution = {kFloat, kFloat, kInt64, kFloat, kFloat},
                  product = {kFloat, kFloat, kFloat, kInt64, kFloat, kFloat};
     const auto add = [&](const char* provider, Op::Compute gaussian, Op::Compute lognormal,
                          Op::Compute stuck) {
@@ -156,6 +162,7 @@ struct Domain {
     ops.emplace_back("BlockedGaussianNoise", one, BlockedGaussianNoise, nullptr, api);
     ops.emplace_back("GaussianMatMul", product, GaussianMatMul, nullptr, api);
     ops.emplace_back("GramFactor", none, GramFactor, nullptr, api);
+    ops.emplace_back("ConvNoise", convolution, ConvNoise, nullptr, api);
     ops.emplace_back("CorrelatedNoise", two, CorrelatedNoise, nullptr, api);
 #if defined(NMTOOL_CUDA)
     add("CUDAExecutionProvider", cuda::GaussianNoise, cuda::LognormalNoise, cuda::StuckFaults);

@@ -9,7 +9,6 @@ import pytest
 from onnx import TensorProto, helper
 
 from nmtool.noise.reference import Source, normals
-from nmtool.passes.lowering.blocked import Layout
 
 SOURCE = Source(seed=0x123456789ABCDEF, stream=2**55 + 12345, trial=9, draw=3)
 
@@ -32,6 +31,14 @@ def noise_inputs(std):
     return {"std": std, "trial": np.array(SOURCE.trial), "scale": np.array(0.5, np.float32)}
 
 
+def stored(weights, block, inner):
+    """Weights [O, I, height, width] in blocks of output channels, and inside these of input channels."""
+    outputs, inputs, *kernel = weights.shape
+    padded = np.pad(weights, ((0, -outputs % block), (0, -inputs % inner), (0, 0), (0, 0)))
+    split = padded.reshape(-1, block, padded.shape[1] // inner, inner, *kernel)
+    return np.ascontiguousarray(split.transpose(0, 2, 4, 5, 3, 1)).reshape(padded.shape)
+
+
 SOURCES = {"seed": SOURCE.seed, "stream": SOURCE.stream, "draw": SOURCE.draw}
 
 # Whole blocks and others, one column and many, whole groups of draws and others.
@@ -46,15 +53,15 @@ SHAPES = [(16, 16, 3, 3), (40, 24, 1, 1), (33, 17, 5, 3), (16, 150, 3, 3), (8, 1
 def test_blocked_noise_is_the_noise_of_the_original_array(session_of, library, block, pointwise, shape):
     if (block, os.environ.get("NMTOOL_SIMD", library.levels[-1])) == (8, "avx512"):
         pytest.skip("blocks are 16 channels with AVX-512")
-    layout = Layout(block, 1 if pointwise else block)
+    inner = 1 if pointwise else block
     generator = np.random.default_rng(0)
     weights = generator.standard_normal(shape).astype(np.float32)
     std = generator.uniform(0.5, 2, shape[0]).astype(np.float32)
     z = normals(SOURCE, 0, weights.size).reshape(shape)
-    expected = layout.stored(weights + (std * np.float32(0.5)).reshape(-1, 1, 1, 1) * z)
-    attributes = SOURCES | {"channels": shape[0], "inputs": shape[1], "block": block, "inner": layout.inner}
-    inputs = {"x": layout.stored(weights), **noise_inputs(std)}
-    actual = run(session_of, "BlockedGaussianNoise", inputs, layout.shape(weights), attributes)
+    expected = stored(weights + (std * np.float32(0.5)).reshape(-1, 1, 1, 1) * z, block, inner)
+    attributes = SOURCES | {"channels": shape[0], "inputs": shape[1], "block": block, "inner": inner}
+    inputs = {"x": stored(weights, block, inner), **noise_inputs(std)}
+    actual = run(session_of, "BlockedGaussianNoise", inputs, expected.shape, attributes)
     np.testing.assert_allclose(actual, expected, rtol=2e-6, atol=1e-6)
 
 
@@ -135,6 +142,18 @@ def test_factor_of_dependent_rows(session_of, rank):
 
 def test_factor_of_zeros(session_of):
     np.testing.assert_array_equal(run(session_of, "GramFactor", {"x": np.zeros((5, 9), np.float32)}, (5, 5)), 0)
+
+
+def test_noise_of_a_convolution_refuses_what_does_not_fit(session_of):
+    window = {f"{name}_{axis}": 1 for name in ("kernel", "stride", "dilation") for axis in (0, 1)}
+    attributes = SOURCES | window | {"channels": 16, "block": 16}
+    inputs = {"x": np.zeros((1, 16, 2, 2), np.float32), **noise_inputs(np.ones(1, np.float32))}
+    inputs |= {"sum": np.zeros((1, 16, 2, 3), np.float32)}
+    with pytest.raises(Exception, match=r"sum of shape \[1,16,2,3\], expected \[1\] or \[1,16,2,2\]"):
+        run(session_of, "ConvNoise", inputs, (1, 16, 2, 2), attributes)
+    inputs["x"] = np.zeros((1, 20, 2, 2), np.float32)
+    with pytest.raises(Exception, match="expected float32 images with channels in blocks of 16"):
+        run(session_of, "ConvNoise", inputs, (1, 16, 2, 2), attributes)
 
 
 @pytest.mark.parametrize("level", ["portable", "avx2"])
