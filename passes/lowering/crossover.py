@@ -6,7 +6,7 @@ they move little between machines.
 
 import math
 
-# Costs of a piece of work, in times of drawing one normal: fitted.
+# Costs of a piece of work, in times of drawing one normal, as they fit what was measured.
 _MULTIPLY_ADD = 0.03
 _WEIGHT = 1.8  # drawing it, writing and reading it, and that the runtime cannot pack it in advance
 _FUSED_WEIGHT = 0.5  # drawing it, less what the product with noise inside gains on the runtime's
