@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nmtool.cli.command import command, examples
-from nmtool.cli.data_options import DataOption, DataSource
+from nmtool.cli.data_options import DataSource
+from nmtool.cli.measurement_options import MeasurementOptions
 from nmtool.cli.noise_options import NoiseOptions
-from nmtool.cli.options import CustomOps, Device, Force, Option, backend_options
+from nmtool.cli.options import Force, Option
 from nmtool.cli.output import Output, interval, number, percent, refuse_overwriting, table
 from nmtool.cli.progress import progress
 from nmtool.errors import UsageError
@@ -40,12 +41,10 @@ def analyze(
     ],
     data: DataSource,
     noise: NoiseOptions,
+    measurement: MeasurementOptions,
     folder: Annotated[
         Path, Option("--output", "-o", metavar="FOLDER", help="Where everything is written", show_default=False)
     ],
-    labels: Annotated[
-        str | None, DataOption(metavar="NAME", show_default="labels, label or y", help="Name of the array of labels")
-    ] = None,
     parts: Annotated[
         str | None,
         Option(
@@ -58,13 +57,6 @@ def analyze(
     eta: Annotated[
         float | None,
         Option(metavar="X", help="Strength of the noise", show_default="a noisy model's own; 0.05; hardware: 1"),
-    ] = None,
-    trials: Annotated[int, Option(metavar="N", help="Noise samples of sensitivities, signals and advice")] = 10,
-    metric: Annotated[
-        str, Option(metavar="NAME", help="What is measured: see `nmtool list metrics`; top<k>; module:function")
-    ] = "top1",
-    output_name: Annotated[
-        str | None, Option(metavar="NAME", help="Output of the model that is judged", show_default="the first")
     ] = None,
     budget: Annotated[
         int | None,
@@ -83,12 +75,6 @@ def analyze(
     annotate: Annotated[
         Path | None, Option(metavar="FILE", help="Write the model with the results in its nodes' metadata")
     ] = None,
-    backend: Annotated[
-        str, Option(metavar="NAME", help="What runs the models; `nmtool list backends` has all")
-    ] = "onnxruntime",
-    device: Device = "auto",
-    custom_ops: CustomOps = None,
-    threads: Annotated[int | None, Option(metavar="N", min=1, help="Threads", show_default="one per core")] = None,
     force: Force = False,
 ) -> None:
     """Find out which layers noise hurts, what is left of signal and information, and what to keep digital."""
@@ -106,9 +92,6 @@ def analyze(
             eta=eta,
             noise=noise.model(eta=1.0),
             seed=noise.seed,
-            trials=trials,
-            metric=metric,
-            output=output_name,
             budget=budget,
             gradient=gradient,
             curve=curve,
@@ -116,12 +99,10 @@ def analyze(
             gate=gate,
             cost=cost,
             results=folder / POINTS,
-            backend=backend,
-            threads=threads,
-            data_options=data.options(labels),
+            data_options=data.options(measurement.labels),
             progress=report,
             injection=noise.placement(),
-            **backend_options(custom_ops, device),
+            **measurement.measurement(),
         )
     files = found.save(folder, force=force)
     if annotate:

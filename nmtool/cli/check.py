@@ -8,7 +8,7 @@ import typer
 
 from nmtool.cli import options
 from nmtool.cli.command import command, examples
-from nmtool.cli.data_options import DataOption, OptionalData
+from nmtool.cli.data_options import Labels, OptionalData
 from nmtool.cli.noise_options import NoiseOptions
 from nmtool.cli.options import Option
 from nmtool.cli.output import Output, refuse_overwriting, table
@@ -37,9 +37,7 @@ def check(
         Path | None,
         typer.Argument(metavar="[FILE]", help="With --json: write the document here", show_default=False),
     ] = None,
-    labels: Annotated[
-        str | None, DataOption(metavar="NAME", show_default="labels, label or y", help="Name of the array of labels")
-    ] = None,
+    labels: Labels = None,
     against: Annotated[Path | None, Option(metavar="FILE", help="The original that the model was made from")] = None,
     eta: Annotated[
         float | None, Option(metavar="X", help="Strength of the noise that a model without noise is checked with")
@@ -52,9 +50,7 @@ def check(
         list[str] | None,
         Option(metavar="NAME", help="Check on this backend; repeatable", show_default="all that are installed"),
     ] = None,
-    custom_ops: Annotated[
-        list[Path] | None, Option(metavar="FILE", help="Library of custom operators for ONNX Runtime; repeatable")
-    ] = None,
+    custom_ops: options.CustomOps = None,
     select: Annotated[
         list[str] | None, Option(metavar="CODE", help="Only rules whose code begins so, as NM3; repeatable")
     ] = None,

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 DataOption = functools.partial(Option, rich_help_panel=config.DATA)
 
 
+Labels = Annotated[
+    str | None, DataOption(metavar="NAME", show_default="labels, label or y", help="Name of the array of labels")
+]
+
+
 def complete_path(incomplete: str) -> list[str]:
     """Files and folders that start like this, for an option that takes a path or something else."""
     folder = Path(incomplete if incomplete.endswith("/") else Path(incomplete).parent)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from nmtool.cli.command import command, examples
-from nmtool.cli.data_options import DataOption, DataSource, complete_path
+from nmtool.cli.data_options import DataSource, Labels, complete_path
 from nmtool.cli.noise_options import NoiseOptions
 from nmtool.cli.options import Force, Model, Option
 from nmtool.cli.options import Output as OutputFile
@@ -37,9 +37,7 @@ def distill(
     output: OutputFile,
     noise: NoiseOptions,
     settings: RecipeOptions,
-    labels: Annotated[
-        str | None, DataOption(metavar="NAME", show_default="labels, label or y", help="Name of the array of labels")
-    ] = None,
+    labels: Labels = None,
     eta: Annotated[
         float | None,
         Option(metavar="X", help="Strength of the noise that the model shall bear", show_default="0.05; hardware: 1"),

@@ -27,13 +27,6 @@ Scale = Annotated[float, Option(metavar="X", help="Factor on every standard devi
 Device = Annotated[
     Literal["auto", "cpu", "cuda"], Option(help="Where ONNX Runtime works; auto is CUDA where it is available")
 ]
-Executor = Annotated[str, Option(metavar="NAME", help="Where the work is done: processes, or ray://HOST:PORT")]
-Jobs = Annotated[
-    int | None,
-    Option(
-        "--jobs", "-j", metavar="N", help="Workers", show_default="1; on a cluster 1 per machine, with cuda 1 per GPU"
-    ),
-]
 
 Sampling = Annotated[
     Literal["weights", "outputs", "auto"],

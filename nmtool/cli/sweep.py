@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nmtool.cli.command import command, examples
-from nmtool.cli.data_options import DataOption, DataSource
+from nmtool.cli.data_options import DataSource
+from nmtool.cli.measurement_options import MeasurementOptions
 from nmtool.cli.noise_options import NoiseOptions
-from nmtool.cli.options import CustomOps, Device, Executor, Force, Jobs, Option, backend_options
+from nmtool.cli.options import Force, Option
 from nmtool.cli.output import Output, interval, number, refuse_overwriting, table
 from nmtool.cli.progress import progress
 
@@ -24,12 +25,6 @@ EXAMPLES = examples(
 )
 
 
-def _metrics() -> list[str]:
-    from nmtool.metrics import METRICS
-
-    return list(METRICS)
-
-
 @command
 def sweep(
     out: Output,
@@ -38,9 +33,7 @@ def sweep(
     ],
     data: DataSource,
     noise: NoiseOptions,
-    labels: Annotated[
-        str | None, DataOption(metavar="NAME", show_default="labels, label or y", help="Name of the array of labels")
-    ] = None,
+    measurement: MeasurementOptions,
     eta: Annotated[
         str | None,
         Option(
@@ -55,34 +48,12 @@ def sweep(
             "--sweep", metavar="KEY=V1,V2,...", help="Measure with each of these values of the hardware, as time=1h,1d"
         ),
     ] = None,
-    trials: Annotated[int, Option(metavar="N", help="Noise samples per strength")] = 10,
     redraw: Annotated[
         Literal["set", "batch"], Option(help="One noise sample per trial for the whole data set, or one for each batch")
     ] = "set",
-    metric: Annotated[
-        str,
-        Option(
-            metavar="NAME",
-            help="What is measured: see `nmtool list metrics`; top<k>; module:function",
-            autocompletion=_metrics,
-        ),
-    ] = "top1",
     drop: Annotated[
         float, Option(metavar="X", help="Loss that defines the tolerance eta*, in units of the metric")
     ] = 0.01,
-    output_name: Annotated[
-        str | None, Option(metavar="NAME", help="Output of the model that the metric judges", show_default="the first")
-    ] = None,
-    backend: Annotated[
-        str, Option(metavar="NAME", help="What runs the models; `nmtool list backends` has all")
-    ] = "onnxruntime",
-    device: Device = "auto",
-    custom_ops: CustomOps = None,
-    threads: Annotated[
-        int | None, Option(metavar="N", min=1, help="Threads of all workers together", show_default="one per core")
-    ] = None,
-    executor: Executor = "processes",
-    jobs: Jobs = None,
     results: Annotated[
         Path | None, Option(metavar="FILE", help="Append each point to this .jsonl; what it has is not measured again")
     ] = None,
@@ -104,19 +75,12 @@ def sweep(
             noise=noise.model(eta=1.0),
             over=over,
             seed=noise.seed,
-            trials=trials,
             redraw=redraw,
-            metric=metric,
-            output=output_name,
-            backend=backend,
-            threads=threads,
             results=results,
-            executor=executor,
-            jobs=jobs,
-            data_options=data.options(labels),
+            data_options=data.options(measurement.labels),
             progress=report,
             injection=noise.placement(),
-            **backend_options(custom_ops, device),
+            **measurement.measurement(),
         )
     if csv:
         result.write_csv(csv)

@@ -13,12 +13,12 @@ PROCESSES = "processes"
 
 
 @contextmanager
-def connect(name: str, *, jobs: int | None, threads: int | None, gpu: bool = False) -> Iterator[Executor]:
+def connect(name: str | Executor, *, jobs: int | None, threads: int | None, gpu: bool = False) -> Iterator[Executor]:
     """The executor of a name, for as long as the context lasts.
 
     Args:
         name: "processes", or "ray://HOST:PORT" for a Ray cluster; "ray://" is the one this machine belongs to, or a
-            new one on this machine alone.
+            new one on this machine alone. An executor stays itself, whatever the other arguments are.
         jobs: number of workers. None: one process; on a cluster one for each machine, or for each GPU.
         threads: of all workers together; None: one per core.
         gpu: every worker needs a GPU of its own; a cluster is asked for them.
@@ -27,6 +27,9 @@ def connect(name: str, *, jobs: int | None, threads: int | None, gpu: bool = Fal
         UsageError: there is no such executor, or no job.
         SetupError: it is not installed, or does not answer.
     """
+    if not isinstance(name, str):
+        yield name
+        return
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs must be at least 1, not {jobs}")
     scheme, separator, _ = name.partition("://")

@@ -68,8 +68,9 @@ class Here:
 
     def run(self, work: Work[Task, Result], tasks: Sequence[Task]) -> Generator[tuple[Task, Result], None, None]:
         """See Executor.run."""
-        do = work.open(lambda path: path)
+        do = None
         for task in tasks:
+            do = do or work.open(lambda path: path)
             yield task, do(task)
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nmtool import backends
+from nmtool import backends, executors
 from nmtool.checks.gates import parse
 from nmtool.data import DataOptions, DataSource
 from nmtool.errors import UsageError
+from nmtool.executors import Executor
 from nmtool.hardware import AnalogNoise, at_strength_one, strength
 from nmtool.metrics import find
 from nmtool.noise.base import require_non_negative
@@ -21,7 +22,7 @@ from nmtool.verbs.analyze.result import Analysis, Information, Settings
 from nmtool.verbs.analyze.sensitivity import sensitivities
 from nmtool.verbs.analyze.snr import signals
 from nmtool.verbs.analyze.subject import Subject
-from nmtool.verbs.sweep.evaluate import Evaluators, Measurement
+from nmtool.verbs.sweep.evaluate import Measurement
 from nmtool.verbs.sweep.models import ModelSources, prepare
 from nmtool.verbs.sweep.plan import parse_etas
 
@@ -47,6 +48,8 @@ def analyze(
     gate: str | None = None,
     cost: Cost = "macs",
     results: str | os.PathLike[str] | None = None,
+    executor: str | Executor = executors.PROCESSES,
+    jobs: int | None = None,
     backend: str = "onnxruntime",
     threads: int | None = None,
     data_options: DataOptions | None = None,
@@ -77,8 +80,12 @@ def analyze(
         cost: what digital layers cost, "macs" or "weights".
         results: file that every measurement is appended to (JSON lines). What it already holds of this analysis is not
             measured again.
+        executor: what does the measurements: "processes" of this machine, or "ray://HOST:PORT"; see
+            `executors.connect`. Estimates from gradients, and the information of layers, are made in this process.
+        jobs: workers, as in `sweep`. None: one process; on a cluster one for each machine, or for each GPU with device
+            cuda.
         backend: one of `nmtool.backends.names()`.
-        threads: of the backend; None: one per core.
+        threads: of all workers together; None: one per core.
         data_options: how to read and prepare the data.
         progress: called with what is done of a part, all there is of it, and the part's name.
         injection: further options of `nmtool.inject` for plain models, such as {"skip_last": 1}.
@@ -87,22 +94,27 @@ def analyze(
     Raises:
         UsageError: an option or the data does not fit.
         ModelError: a model cannot be read, made noisy or run.
-        SetupError: something is not installed.
+        SetupError: something is not installed, a cluster does not answer, or three workers died at one measurement.
     """
     _require(trials, draws, gradient, budget, cost)
     chosen = at_strength_one(noise, (injection or {}).get("relative_to"))
-    if backends.takes(backend, "threads"):
-        backend_options["threads"] = threads
-    measurement = Measurement(data, data_options or DataOptions(), metric, output, "set", backend, backend_options)
     show = progress or (lambda done, total, part: None)
     notes: list[str] = []
-    with TemporaryDirectory(prefix="nmtool-") as name, Journal(Path(results) if results else None) as journal:
+    gpu = backend_options.get("device") == "cuda"
+    with (
+        executors.connect(executor, jobs=jobs, threads=threads, gpu=gpu) as workers,
+        TemporaryDirectory(prefix="nmtool-") as name,
+        Journal(Path(results) if results else None) as journal,
+    ):
+        if backends.takes(backend, "threads"):
+            backend_options["threads"] = workers.threads
+        measurement = Measurement(data, data_options or DataOptions(), metric, output, "set", backend, backend_options)
         folder = Path(name)
         noisy = prepare(models, folder, seed, {"": chosen}, injection or {})
         first = noisy[0]
         level = eta if eta is not None else strength(chosen, None) if first.plain else first.provenance.eta
         require_non_negative(str(first.provenance.noise["model"]), eta=level)
-        subject = Subject(first, folder, measurement, journal, level)
+        subject = Subject(first, folder, measurement, journal, workers, level)
         wanted = _parts(parts, subject, gate)
         found: dict[str, Any] = dict.fromkeys(PARTS)
         if "snr" in wanted:
@@ -111,9 +123,7 @@ def analyze(
             found["sensitivity"] = sensitivities(subject, trials, budget, gradient, notes, show)
         if "information" in wanted:
             etas = parse_etas(curve if curve is not None else [level * part for part in _CURVE])
-            evaluators = Evaluators(measurement)
-            bits, labels = curves(noisy, evaluators, etas, draws, journal, show)
-            evaluators.close()
+            bits, labels = curves(noisy, subject, etas, draws, show)
             found["information"] = Information(bits, labels, layer_bits(subject, draws, folder, notes, show))
         if "precision" in wanted:
             assert gate is not None  # _parts has seen to it
@@ -131,7 +141,7 @@ def analyze(
             higher_is_better=find(metric).higher_is_better,
             samples=setting["samples"],
             data_digest=setting["data_sha256"],
-            runtime=subject.evaluator().runtime,
+            runtime=subject.runtime,
             clean=subject.metric(0, ()),
             noisy=subject.summary(trials, everything) if measured else None,
         )
@@ -152,8 +162,11 @@ def _require(trials: int, draws: int, gradient: int, budget: int | None, cost: s
 def _parts(parts: str | Sequence[str] | None, subject: Subject, gate: str | None) -> set[str]:
     """The parts to do."""
     if parts is None:
-        labelled = subject.evaluator().labelled
-        return {"sensitivity", "snr"} | ({"information"} if labelled else set()) | ({"precision"} if gate else set())
+        return (
+            {"sensitivity", "snr"}
+            | ({"information"} if subject.labelled else set())
+            | ({"precision"} if gate else set())
+        )
     wanted = [part.strip() for part in (parts.split(",") if isinstance(parts, str) else parts)]
     for part in wanted:
         if part not in PARTS:

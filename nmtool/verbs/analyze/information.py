@@ -19,9 +19,9 @@ from nmtool.backends import Array
 from nmtool.data import Batch
 from nmtool.errors import UsageError
 from nmtool.metrics import class_numbers
-from nmtool.verbs.analyze.journal import Journal
-from nmtool.verbs.analyze.subject import Progress
+from nmtool.verbs.analyze.subject import Draw, Progress, Subject
 from nmtool.verbs.sweep.evaluate import Evaluator, Evaluators
+from nmtool.verbs.sweep.execute import Evaluation
 from nmtool.verbs.sweep.models import NoisyModel
 from nmtool.verbs.sweep.statistics import student_t
 
@@ -89,54 +89,52 @@ class Labels:
 
 
 def curves(
-    models: Sequence[NoisyModel],
-    evaluators: Evaluators,
-    etas: Sequence[float],
-    draws: int,
-    journal: Journal,
-    progress: Progress,
+    models: Sequence[NoisyModel], subject: Subject, etas: Sequence[float], draws: int, progress: Progress
 ) -> tuple[Sequence[Curve], Labels]:
     """Measure models.
 
     Args:
         models: the models.
-        evaluators: their sessions.
+        subject: the analysis that they are measured in.
         etas: strengths of the noise, increasing.
         draws: noise samples at each.
-        journal: of measurements.
         progress: called after each noise sample.
 
     Raises:
         UsageError: an output is not one row of scores per sample, or the labels are no class numbers.
     """
-    total, done, found, known = len(models) * len(etas) * draws, 0, [], Labels(0, None)
+    found, known = [], Labels(0, None)
     for model in models:
-        evaluator = evaluators.get(model)
+        work = Evaluation(subject.measurement, {model.label: model}, _decisions)
+        local = work.evaluators if subject.workers.here else Evaluators(subject.local)
+        evaluator = local.get(model)
         setting = asdict(evaluator.setting())
         batches = list(evaluator.outputs(0, 0.0))
         classes = _classes(evaluator, batches[0][1].shape)
         labels = _labels(batches)
         known = Labels(setting["samples"], None if labels is None else _entropy(labels))
-        points, decided = [], np.zeros((0, 0), np.int64)
-        for eta in etas:
-            scale, wanted = model.scale(eta), draws if eta else 1
-            rows = []
-            for trial in range(wanted):
-                point = {"part": "decisions", "scale": scale, "trial": trial}
-                rows.append(
-                    journal.measured(setting, point, lambda: _decisions(evaluator, trial, scale))  # noqa: B023
-                )
-                done += 1 if eta else draws
-                progress(done, total, "information")
-            decided = np.array(rows, np.int64)
-            points.append(_bits(eta, decided, labels, classes))
-        counts = [count for k in range(32) if _FEWEST << k < len(decided) for count in [_FEWEST << k]] + [len(decided)]
-        found.append(Curve(model.label, points, {n: read_information(decided[:n], classes) for n in counts}))
+        if not subject.workers.here:
+            local.close()
+        by_eta = {
+            eta: [Draw(model.label, trial, model.scale(eta)) for trial in range(draws if eta else 1)] for eta in etas
+        }
+        entries = {
+            draw: (setting, {"part": "decisions", "scale": draw.scale, "trial": draw.trial})
+            for row in by_eta.values()
+            for draw in row
+        }
+        decisions = subject.gathered(work, entries, progress, f"information of {model.label}")
+        decided = {eta: np.array([decisions[draw] for draw in row], np.int64) for eta, row in by_eta.items()}
+        points = [_bits(eta, rows, labels, classes) for eta, rows in decided.items()]
+        strongest = decided[etas[-1]]
+        counts = [_FEWEST << k for k in range(32) if _FEWEST << k < len(strongest)] + [len(strongest)]
+        found.append(Curve(model.label, points, {n: read_information(strongest[:n], classes) for n in counts}))
     return found, known
 
 
-def _decisions(evaluator: Evaluator, trial: int, scale: float) -> list[int]:
-    return [int(choice) for _, output in evaluator.outputs(trial, scale) for choice in output.argmax(axis=-1)]
+def _decisions(evaluator: Evaluator, draw: Draw) -> list[int]:
+    outputs = evaluator.outputs(draw.trial, draw.scale)
+    return [int(choice) for _, output in outputs for choice in output.argmax(axis=-1)]
 
 
 def _bits(eta: float, decided: Int64, labels: Int64 | None, classes: int) -> Bits:

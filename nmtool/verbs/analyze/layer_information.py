@@ -14,7 +14,7 @@ from nmtool.backends import Array
 from nmtool.ops import DOMAIN
 from nmtool.passes.graphs import label
 from nmtool.passes.noisy_nodes import take_apart
-from nmtool.verbs.analyze.probe import Probe
+from nmtool.verbs.analyze.probe import Probe, View
 from nmtool.verbs.analyze.subject import Progress, Subject
 
 _COORDINATES = 64  # elements of an output that are looked at; the others could only add information
@@ -74,7 +74,7 @@ def _measured(subject: Subject, draws: int, folder: Path, progress: Progress) ->
     products = {product.node: product for product in _products(subject)}
     graph_inputs = {value.name for value in subject.model.graph.inputs}
     inner = sorted({product.input for product in products.values()} - graph_inputs)
-    probe = Probe(subject, folder, inner)
+    probe = Probe(View.of(subject, folder, inner), subject.local)
     names = [pair.output for pair in probe.pairs]
     values: list[list[Array]] = [[] for _ in names]
     chosen: list[Array] = []

@@ -227,6 +227,7 @@ def _confirm(
         trials=trials,
         metric=gate.metric,
         output=measurement.output,
+        executor=subject.workers,
         backend=measurement.backend,
         data_options=measurement.data_options,
         progress=lambda done, total: progress(done, total, "confirmation"),

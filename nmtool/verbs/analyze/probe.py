@@ -1,7 +1,10 @@
 """Looking at the outputs of all noisy layers at once."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from nmtool import backends
 from nmtool import model as model_files
@@ -12,40 +15,67 @@ from nmtool.passes.expose import exposed
 from nmtool.passes.twins import Pair, Twins
 from nmtool.verbs.analyze.subject import Subject
 from nmtool.verbs.noisy import NoisyRunner
+from nmtool.verbs.sweep.evaluate import Measurement
 
 SAMPLES = 256
 """Samples that are looked at: every element of an output counts, so these are many."""
 _BATCH = 8  # the outputs of all layers are in memory at once
 
 
+@dataclass(frozen=True)
+class View:
+    """A model whose outputs are those of all layers, and of their twins.
+
+    Attributes:
+        file: the model.
+        pairs: the nodes that are seen, and their twins.
+        layers: number of factors that the model takes.
+        scale: of the noise.
+    """
+
+    file: Path
+    pairs: Sequence[Pair]
+    layers: int
+    scale: float
+
+    @classmethod
+    def of(cls, subject: Subject, folder: Path, more: Sequence[str] = ()) -> "View":
+        """Write the model.
+
+        Args:
+            subject: the model that is looked at.
+            folder: for the file.
+            more: names of other values of the main graph to see.
+        """
+        twins = Twins()
+        model = exposed(twins(subject.model.clone()).model, more)
+        file = folder / "twins.onnx"
+        model_files.save(model, file, force=True)
+        return cls(file, twins.pairs, len(subject.layers), subject.scale)
+
+
 class Probe:
-    """A session in which the outputs of all layers, and of their twins, are seen.
+    """A session of such a model, and data.
 
     Attributes:
         pairs: the nodes that are seen, and their twins.
         count: how many samples there are, at most `SAMPLES`.
     """
 
-    def __init__(self, subject: Subject, folder: Path, more: Sequence[str] = ()) -> None:
+    def __init__(self, view: View, measurement: Measurement) -> None:
         """Open the session.
 
         Args:
-            subject: the model.
-            folder: for a temporary file.
-            more: names of other values of the main graph to see.
+            view: the model.
+            measurement: the data and the backend.
 
         Raises:
             ModelError: the runtime does not run the model.
         """
-        twins = Twins()
-        model = exposed(twins(subject.model.clone()).model, more)
-        path = folder / "twins.onnx"
-        model_files.save(model, path, force=True)
-        measurement = subject.measurement
-        self._subject = subject
-        self._runner = NoisyRunner(backends.load(path, measurement.backend, **measurement.backend_options))
+        self._view = view
+        self._runner = NoisyRunner(backends.load(view.file, measurement.backend, **measurement.backend_options))
         self._data = load_data(measurement.data, self._runner.ports, measurement.data_options)
-        self.pairs: Sequence[Pair] = twins.pairs
+        self.pairs = view.pairs
         self.count = min(SAMPLES, self._data.count)
 
     def __len__(self) -> int:
@@ -70,8 +100,7 @@ class Probe:
             trial: which noise sample.
             noisy: whether the layers are noisy; their twins always are.
         """
-        subject = self._subject
-        factors = subject.factors(range(len(subject.layers)) if noisy else ())
+        factors = np.full(self._view.layers, noisy, np.float32)
         run = trial * len(self) + number
-        values = self._runner.run(names, batch.feeds, trial, subject.scale, run=run, layers=factors)
+        values = self._runner.run(names, batch.feeds, trial, self._view.scale, run=run, layers=factors)
         return [batch.cut(value) for value in values]

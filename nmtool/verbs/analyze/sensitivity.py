@@ -116,13 +116,9 @@ def measure_all(
     metric: str | None = None,
 ) -> None:
     """Measure the metric with noise in sets of layers, trial by trial, so that what is interrupted covers them all."""
-    done, total = 0, trials * len(patterns)
-    subject.metric(0, (), metric)
-    for trial in range(trials):
-        for pattern in patterns:
-            subject.metric(trial, pattern, metric)
-            done += 1
-            progress(done, total, part)
+    clean: tuple[int, set[int]] = (0, set())
+    cases = [clean, *((trial, pattern) for trial in range(trials) for pattern in patterns)]
+    subject.metrics(cases, metric, progress, part)
 
 
 def estimates(subject: Subject, passes: int, notes: list[str], progress: Progress) -> list[float] | None:

@@ -1,15 +1,18 @@
 """Signal and noise at the output of each layer."""
 
+import functools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from nmtool import model as model_files
 from nmtool.backends import Array
-from nmtool.verbs.analyze.probe import SAMPLES, Probe
+from nmtool.verbs.analyze.probe import SAMPLES, Probe, View
 from nmtool.verbs.analyze.subject import Progress, Subject
+from nmtool.verbs.sweep.evaluate import Measurement
 
 
 @dataclass(frozen=True)
@@ -58,24 +61,38 @@ def signals(subject: Subject, trials: int, folder: Path, notes: list[str], progr
     Raises:
         ModelError: the runtime does not run the model with inner values as outputs.
     """
-    probes: list[Probe] = []
-
-    def probe() -> Probe:
-        if not probes:
-            probes.append(Probe(subject, folder))
-        return probes[0]
-
+    points = {
+        trial: (subject.setting(), {"part": "snr", "scale": subject.scale, "trial": trial, "samples": SAMPLES})
+        for trial in range(trials)
+    }
+    work = _Looking(View.of(subject, folder), subject.measurement)
+    measured = subject.gathered(work, points, progress, "signal and noise")
     powers: dict[str, Array] = {}
     for trial in range(trials):
-        point = {"part": "snr", "scale": subject.scale, "trial": trial, "samples": SAMPLES}
-        measured = subject.journal.measured(subject.setting(), point, lambda: _powers(probe(), trial))  # noqa: B023
-        for node, each in measured.items():
+        for node, each in measured[trial].items():
             powers[node] = powers.get(node, 0.0) + np.array(each)
-        progress(trial + 1, trials, "signal and noise")
     nodes = list(dict.fromkeys(node for layer in subject.layers for node in layer.nodes))
     if hidden := [node for node in nodes if node not in powers]:
         notes.append(f"signals inside subgraphs and functions cannot be seen: {', '.join(hidden)}")
     return [_signal(node, powers.get(node)) for node in nodes]
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """Work whose tasks are trials."""
+
+    view: View
+    measurement: Measurement
+
+    @property
+    def files(self) -> Sequence[Sequence[Path]]:
+        """See Work."""
+        return [model_files.files(self.view.file), *self.measurement.files]
+
+    def open(self, locate: Callable[[Path], Path]) -> Callable[[int], dict[str, list[float]]]:
+        """See Work."""
+        view = replace(self.view, file=locate(self.view.file))
+        return functools.partial(_powers, Probe(view, self.measurement.located(locate)))
 
 
 def _powers(probe: Probe, trial: int) -> dict[str, list[float]]:

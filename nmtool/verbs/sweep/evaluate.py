@@ -1,12 +1,13 @@
 """One point of a sweep on one session."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from nmtool import backends
 from nmtool.backends import Array
-from nmtool.data import Batch, DataOptions, DataSource
+from nmtool.data import Batch, DataOptions, DataSource, path_of
 from nmtool.data import load as load_data
 from nmtool.errors import UsageError
 from nmtool.hardware import Hardware
@@ -42,6 +43,22 @@ class Measurement:
     redraw: Redraw
     backend: str
     backend_options: Mapping[str, Any]
+
+    @property
+    def files(self) -> Sequence[Sequence[Path]]:
+        """What the data is read from, as `Work.files` has it."""
+        path = path_of(self.data)
+        return [] if path is None else [[path]]
+
+    def located(self, locate: Callable[[Path], Path]) -> "Measurement":
+        """The same with the data where a worker has it."""
+        path = path_of(self.data)
+        return self if path is None or locate(path) == path else replace(self, data=locate(path))
+
+    def anywhere(self) -> "Measurement":
+        """The same without a device: this machine may not have what the workers have."""
+        options = {name: value for name, value in self.backend_options.items() if name != "device"}
+        return replace(self, backend_options=options)
 
 
 class Evaluator:

@@ -5,17 +5,17 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from nmtool import backends, executors
 from nmtool.data import DataOptions, DataSource
+from nmtool.executors import Executor
 from nmtool.hardware import AnalogNoise, at_strength_one, strength
 from nmtool.metrics import find
-from nmtool.verbs.sweep.evaluate import Evaluator, Measurement, Redraw
-from nmtool.verbs.sweep.execute import Evaluation
+from nmtool.verbs.sweep.evaluate import Evaluator, Evaluators, Measurement, Redraw
+from nmtool.verbs.sweep.execute import Evaluation, evaluate
 from nmtool.verbs.sweep.models import ModelSources, prepare, vary
 from nmtool.verbs.sweep.plan import parse_etas, points
 from nmtool.verbs.sweep.result import SweepResult
@@ -40,7 +40,7 @@ def sweep(
     metric: str = "top1",
     output: str | None = None,
     results: str | os.PathLike[str] | None = None,
-    executor: str = executors.PROCESSES,
+    executor: str | Executor = executors.PROCESSES,
     jobs: int | None = None,
     threads: int | None = None,
     backend: str = "onnxruntime",
@@ -101,13 +101,13 @@ def sweep(
         measurement = Measurement(data, data_options or DataOptions(), metric, output, redraw, backend, backend_options)
         noisy = prepare(models, Path(folder), seed, variants, injection or {})
         by_label = {model.label: model for model in noisy}
-        work = Evaluation(measurement, by_label)
-        checking = work if workers.here else Evaluation(_anywhere(measurement), by_label)
-        settings = {model.label: _check(checking.evaluators.get(model), store, trials) for model in noisy}
+        work = Evaluation(measurement, by_label, evaluate)
+        checking = work.evaluators if workers.here else Evaluators(measurement.anywhere())
+        settings = {model.label: _check(checking.get(model), store, trials) for model in noisy}
         plan = points(settings, levels, trials)
         todo = [point for point in plan if point not in store.records]
         if not workers.here:
-            checking.evaluators.close()
+            checking.close()
         with closing(workers.run(work, todo)) as outcomes:
             for done, (point, outcome) in enumerate(outcomes, start=1):
                 scale = by_label[point.model].scale(point.eta)
@@ -118,12 +118,6 @@ def sweep(
     plan.sort(key=lambda point: (order.index(point.model), point.eta, point.trial))
     records = [store.records[point] for point in plan]
     return SweepResult(metric, find(metric).higher_is_better, records, [key for key in variants if key])
-
-
-def _anywhere(measurement: Measurement) -> Measurement:
-    """The same without a device: this machine may not have what the workers have."""
-    options = {name: value for name, value in measurement.backend_options.items() if name != "device"}
-    return replace(measurement, backend_options=options)
 
 
 def _check(evaluator: Evaluator, store: Store, trials: int) -> Setting:
