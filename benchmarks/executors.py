@@ -2,7 +2,8 @@
 
     python benchmarks/executors.py [EXECUTOR ...]
 
-EXECUTOR is "processes" or "ray://HOST:PORT"; "ray://" starts a cluster on this machine if there is none.
+EXECUTOR is "processes", "ray://HOST:PORT" or "dask://HOST:PORT"; "ray://" starts a cluster on this machine if there is
+none.
 """
 
 import sys

@@ -38,9 +38,9 @@ class MeasurementOptions:
     threads: Annotated[
         int | None, Option(metavar="N", min=1, help="Threads of all workers together", show_default="one per core")
     ] = None
-    executor: Annotated[str, Option(metavar="NAME", help="Where the work is done: processes, or ray://HOST:PORT")] = (
-        "processes"
-    )
+    executor: Annotated[
+        str, Option(metavar="NAME", help="Where the work is done: processes, ray://HOST:PORT or dask://HOST:PORT")
+    ] = "processes"
     jobs: Annotated[
         int | None,
         Option(

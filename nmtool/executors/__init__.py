@@ -17,8 +17,9 @@ def connect(name: str | Executor, *, jobs: int | None, threads: int | None, gpu:
     """The executor of a name, for as long as the context lasts.
 
     Args:
-        name: "processes", or "ray://HOST:PORT" for a Ray cluster; "ray://" is the one this machine belongs to, or a
-            new one on this machine alone. An executor stays itself, whatever the other arguments are.
+        name: "processes", "ray://HOST:PORT" for a Ray cluster, or "dask://HOST:PORT" for the scheduler of a Dask one;
+            "ray://" is the cluster this machine belongs to, or a new one on this machine alone. An executor stays
+            itself, whatever the other arguments are.
         jobs: number of workers. None: one process; on a cluster one for each machine, or for each GPU.
         threads: of all workers together; None: one per core.
         gpu: every worker needs a GPU of its own; a cluster is asked for them.
@@ -32,7 +33,7 @@ def connect(name: str | Executor, *, jobs: int | None, threads: int | None, gpu:
         return
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs must be at least 1, not {jobs}")
-    scheme, separator, _ = name.partition("://")
+    scheme, separator, address = name.partition("://")
     if name == PROCESSES:
         if jobs in (None, 1):
             yield Here(threads)
@@ -41,9 +42,15 @@ def connect(name: str | Executor, *, jobs: int | None, threads: int | None, gpu:
 
             yield Processes(jobs, max(1, (threads or os.cpu_count() or 1) // jobs))
     elif scheme == "ray" and separator:
-        from nmtool.executors.ray import connected
+        from nmtool.executors import ray
 
-        with connected(name, jobs, threads, gpu) as executor:
+        with ray.connected(name, jobs, threads, gpu) as executor:
+            yield executor
+    elif scheme == "dask" and address:
+        from nmtool.executors import dask
+
+        with dask.connected(address, jobs, threads, gpu) as executor:
             yield executor
     else:
-        raise UsageError(f"no executor is named {name!r}", hint=f"choose {PROCESSES} or ray://HOST:PORT")
+        hint = f"choose {PROCESSES}, ray://HOST:PORT or dask://HOST:PORT"
+        raise UsageError(f"no executor is named {name!r}", hint=hint)

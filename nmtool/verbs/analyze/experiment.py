@@ -80,7 +80,7 @@ def analyze(
         cost: what digital layers cost, "macs" or "weights".
         results: file that every measurement is appended to (JSON lines). What it already holds of this analysis is not
             measured again.
-        executor: what does the measurements: "processes" of this machine, or "ray://HOST:PORT"; see
+        executor: what does the measurements: "processes" of this machine, or "ray://HOST:PORT", "dask://HOST:PORT"; see
             `executors.connect`. Estimates from gradients, and the information of layers, are made in this process.
         jobs: workers, as in `sweep`. None: one process; on a cluster one for each machine, or for each GPU with device
             cuda.

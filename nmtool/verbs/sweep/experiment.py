@@ -71,7 +71,8 @@ def sweep(
         output: the output that the metric judges; None: the first.
         results: file that every evaluation is appended to (JSON lines). What it already holds of this sweep is not
             evaluated again: this is how an interrupted sweep goes on, and how trials and levels are added.
-        executor: what does the evaluations: "processes" of this machine, or "ray://HOST:PORT"; see `executors.connect`.
+        executor: what does the evaluations: "processes" of this machine, or "ray://HOST:PORT", "dask://HOST:PORT"; see
+            `executors.connect`.
         jobs: workers. With more than one, data and metric functions must be importable. None: one process; on a cluster
             one for each machine, or for each GPU with device cuda.
         threads: threads of all workers together; None: one per core.
