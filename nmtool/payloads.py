@@ -22,6 +22,7 @@ PAYLOAD_FIELDS = (
 )
 """The fields of a TensorProto that hold its values, or say where they are."""
 
+_BLOCK = 1 << 18  # elements
 _ALIGNMENT = 4096  # runtimes map data files page by page
 
 
@@ -52,6 +53,12 @@ def stored_arrays(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProt
     for function in model.functions:
         overload = f":{function.overload}" if function.overload else ""
         yield from _arrays((), function.node, f"{function.domain}::{function.name}{overload}/")
+
+
+def blocks(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """The elements of an array in storage order, in blocks: what is made of these stays small."""
+    flat = values.reshape(-1)
+    yield from (flat[start : start + _BLOCK] for start in range(0, flat.size, _BLOCK))
 
 
 def replace(name: str, tensor: onnx.TensorProto, values: NDArray[Any], folder: Path) -> Change:
