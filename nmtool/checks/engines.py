@@ -19,6 +19,8 @@ Loader: TypeAlias = Callable[[ModelSource], NoisyRunner]
 
 _MOST_MACS, _MOST_STEPS, _MOST_DRAWS = 2e9, 1e6, 1e7
 """Multiply-accumulates, steps of Python, and random numbers that the reference evaluator does in a few seconds."""
+_MOST_IN_BODIES = 2e8
+"""Random numbers that ONNX Runtime makes in standard operators in some seconds, and a few GB."""
 
 
 def present(subject: Subject) -> list[str]:
@@ -38,13 +40,28 @@ def loader(subject: Subject, backend: str, **options: Any) -> Loader:
     """Loads models on a backend as the subject's own are, but without keeping them.
 
     Args:
-        subject: has the operator libraries of the user's.
+        subject: has the operator libraries of the user's, and the device.
         backend: name of the backend.
         options: of the backend's own `load`.
+
+    Returns:
+        Loads a model; raises ModelError for noise of more weights than standard operators bear.
     """
-    if subject.request.custom_ops and backends.takes(backend, "custom_ops"):
-        options["custom_ops"] = subject.request.custom_ops
-    return lambda model: NoisyRunner(backends.load(model, backend, **options))
+    options = subject.options(backend) | options
+
+    def load(model: ModelSource) -> NoisyRunner:
+        if (
+            options.get("library") is False
+            and model is subject.noisy
+            and (draws := _draws(subject.noisy)) > _MOST_IN_BODIES
+        ):
+            raise ModelError(
+                f"noise of {draws:.2g} weights takes too much memory and time in standard operators",
+                hint="check a model with fewer layers",
+            )
+        return NoisyRunner(backends.load(model, backend, **options))
+
+    return load
 
 
 def reproducible(loaded: NoisyRunner) -> bool:
@@ -87,7 +104,7 @@ def oracle(subject: Subject, variant: Literal["clean", "noisy"]) -> Oracle:
             return _run(subject, loader(subject, "reference"), model, "")
         except ModelError as error:
             reason = brief(error.message)
-    plain = loader(subject, "onnxruntime", optimization="none", library=False)
+    plain = loader(subject, "onnxruntime", optimization="none", library=False, device="cpu")
     return _run(subject, plain, model, reason)
 
 
@@ -109,9 +126,16 @@ def too_much(subject: Subject) -> str:
 
 
 def _too_many_draws(model: ir.Model) -> str:
-    draws = sum(tensor.size for tensor in initializer_tensors(model))
+    draws = _draws(model)
     return f"noise of {draws:.2g} weights is too much for the reference evaluator" if draws > _MOST_DRAWS else ""
 
 
+def _draws(model: ir.Model) -> int:
+    return sum(tensor.size for tensor in initializer_tensors(model))
+
+
 def _wanted(subject: Subject) -> list[str]:
-    return list(backends.names() if subject.request.backends is None else subject.request.backends)
+    """Names of backends; where there is a device, ONNX Runtime is on that one alone."""
+    if subject.request.backends is not None:
+        return list(subject.request.backends)
+    return [name for name in backends.names() if subject.request.device == "auto" or name != "onnxruntime-cuda"]

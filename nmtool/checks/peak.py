@@ -1,7 +1,7 @@
 """Peak memory of loading and running a model: `python -m nmtool.checks.peak`, in a process of its own.
 
-Arguments: backend, model file, .npz with the inputs, operator libraries. Prints the peak in bytes, above what the
-process needs for a model of one node.
+Arguments: backend, model file, .npz with the inputs, device or "auto", operator libraries. Prints the peak in bytes,
+above what the process needs for a model of one node.
 """
 
 import sys
@@ -35,12 +35,13 @@ def _peak_of(process: Path) -> int:
     )  # none for one that has ended
 
 
-def main(backend: str, model: str, feeds: str, *custom_ops: str) -> None:
+def main(backend: str, model: str, feeds: str, device: str, *custom_ops: str) -> None:
     """Load, run twice, print."""
     inputs: dict[str, Any] = dict(np.load(feeds))
     backends.load(onnx.parser.parse_model(_TINY), backend)  # imports all that it needs
     before = _peak()
-    options = {"custom_ops": custom_ops} if custom_ops else {}
+    given = {"custom_ops": custom_ops, "device": "" if device == "auto" else device}
+    options = {name: value for name, value in given.items() if value and backends.takes(backend, name)}
     runner = NoisyRunner(backends.load(model, backend, **options))
     for trial in range(2):
         runner.run(runner.runner.outputs, inputs, trial, 1.0)

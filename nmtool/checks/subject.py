@@ -18,14 +18,17 @@ from nmtool.data import DataOptions, Dataset, DataSource
 from nmtool.data import load as load_data
 from nmtool.errors import ModelError
 from nmtool.hardware import AnalogNoise
-from nmtool.model import ModelSource, load
+from nmtool.model import ModelSource, initializer_tensors, load
 from nmtool.passes.strip_noise import StripNoise
 from nmtool.reimport import Source, read
 from nmtool.verbs.inject import inject
 from nmtool.verbs.noisy import NoisyRunner
 
 Variant = Literal["given", "clean", "noisy"]
+Device = Literal["auto", "cpu", "cuda"]
 
+_KEPT = 1 << 30
+"""Bytes of weights up to which sessions of a model are kept beside each other; of a larger one, only the last."""
 SAMPLES = 4
 """Samples that backends are compared on, where the model's batch is open."""
 
@@ -43,6 +46,7 @@ class Request:
         placement: where to, as keyword arguments of `nmtool.inject`.
         backends: names of those to check; None: all that are installed.
         custom_ops: operator libraries of the user's.
+        device: where ONNX Runtime, and other backends that can, work; "auto" leaves it to them.
         gates: conditions on metrics under noise.
         trials: noise samples of statistical rules.
         max_trials: noise samples after which a gate that is not decided fails.
@@ -59,6 +63,7 @@ class Request:
     placement: Mapping[str, Any] = field(default_factory=dict)
     backends: Sequence[str] | None = None
     custom_ops: Sequence[str | os.PathLike[str]] = ()
+    device: Device = "auto"
     gates: Sequence[Gate] = ()
     trials: int = 200
     max_trials: int = 100
@@ -162,7 +167,7 @@ class Subject:
         return self.on("onnxruntime", "clean").run(self.outputs, feeds, trial=0, scale=1.0)
 
     def on(self, backend: str, variant: Variant) -> NoisyRunner:
-        """The model on a backend, loaded once.
+        """The model on a backend, loaded once, or each time where it is large.
 
         Raises:
             SetupError: the backend is not installed.
@@ -170,10 +175,19 @@ class Subject:
         """
         key = (backend, variant)
         if key not in self._runners:
-            own = self.request.custom_ops and backends.takes(backend, "custom_ops")
-            options = {"custom_ops": self.request.custom_ops} if own else {}
-            self._runners[key] = NoisyRunner(backends.load(self._model_of(variant), backend, **options))
+            if sum(tensor.nbytes for tensor in initializer_tensors(self.model)) > _KEPT:
+                self._runners.clear()
+            self._runners[key] = NoisyRunner(backends.load(self._model_of(variant), backend, **self.options(backend)))
         return self._runners[key]
+
+    def options(self, backend: str) -> dict[str, Any]:
+        """What the request says of how a backend loads models, as far as it is for this one."""
+        given: dict[str, Any] = {}
+        if self.request.custom_ops:
+            given["custom_ops"] = self.request.custom_ops
+        if self.request.device != "auto":
+            given["device"] = self.request.device
+        return {name: value for name, value in given.items() if backends.takes(backend, name)}
 
     def _model_of(self, variant: Variant) -> ModelSource:
         if variant == "given":  # the file itself, where it is one: runtimes read it in their own way

@@ -50,6 +50,7 @@ def check(
         list[str] | None,
         Option(metavar="NAME", help="Check on this backend; repeatable", show_default="all that are installed"),
     ] = None,
+    device: options.Device = "auto",
     custom_ops: options.CustomOps = None,
     select: Annotated[
         list[str] | None, Option(metavar="CODE", help="Only rules whose code begins so, as NM3; repeatable")
@@ -81,6 +82,7 @@ def check(
             gates=gate or (),
             backends=backend,
             custom_ops=custom_ops or (),
+            device=device,
             select=select or (),
             ignore=ignore or (),
             trials=trials,

@@ -11,7 +11,7 @@ from nmtool.checks.gates import parse
 from nmtool.checks.report import Report
 from nmtool.checks.rule import Outcome
 from nmtool.checks.rules import RULES
-from nmtool.checks.subject import Request, Subject
+from nmtool.checks.subject import Device, Request, Subject
 from nmtool.data import DataOptions, DataSource
 from nmtool.errors import ModelError, UsageError
 from nmtool.hardware import AnalogNoise, resolved
@@ -32,6 +32,7 @@ def check(
     gates: Sequence[str] = (),
     backends: Sequence[str] | None = None,
     custom_ops: Sequence[str | os.PathLike[str]] = (),
+    device: Device = "auto",
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     trials: int = 200,
@@ -54,6 +55,8 @@ def check(
         gates: conditions such as "top1>=0.90@eta=0.05".
         backends: names of the backends to check, of `nmtool list backends`; None: all that are installed.
         custom_ops: operator libraries of the user's, for ONNX Runtime.
+        device: "cuda" is an NVIDIA GPU or an error, "cpu" the CPU, for ONNX Runtime and other backends that have a
+            choice; "auto" leaves it to them. What they are compared with is computed on the CPU.
         select: beginnings of the codes of rules to apply; none: all.
         ignore: beginnings of the codes of rules to leave out.
         trials: noise samples of statistical rules.
@@ -69,7 +72,7 @@ def check(
     Raises:
         UsageError: an option or the data is wrong.
         ModelError: the file is not an ONNX model at all.
-        SetupError: a backend that was asked for by name does not exist.
+        SetupError: a backend that was asked for by name does not exist, or there is no such device.
     """
     _require(trials, max_trials, alpha, backends)
     chosen = _chosen(select, ignore)
@@ -92,6 +95,7 @@ def check(
             placement=placement or {},
             backends=backends,
             custom_ops=custom_ops,
+            device=device,
             gates=[parse(gate) for gate in gates],
             trials=trials,
             max_trials=max_trials,
@@ -124,6 +128,8 @@ def _require(trials: int, max_trials: int, alpha: float, wanted: Sequence[str] |
 def _require_usable(subject: Subject) -> None:
     """Data, placement and gates fit the model, where it is sound enough to tell; rules say what is wrong with it."""
     try:
+        if subject.request.device == "cuda":
+            subject.on("onnxruntime", "clean")
         _ = subject.data, subject.noisy
         validate(subject)
     except ModelError:

@@ -80,3 +80,54 @@ def test_effort_counts_the_batch_that_is_fed():
     )
     assert effort(cnn, {"x": (5, 3, 8, 8)}) == Effort(5 * 8 * 27 * 36, 5 * 8 * 9, "MaxPool")
     assert effort(cnn, {}).steps == 0
+
+
+def test_a_device_is_for_the_backends_that_have_a_choice(monkeypatch):
+    subject = Subject(Request(DENSE, device="cuda", custom_ops=["own.so"]))
+    assert subject.options("onnxruntime") == {"device": "cuda", "custom_ops": ["own.so"]}
+    assert subject.options("torch") == {"device": "cuda"}
+    assert subject.options("reference") == {}
+    assert Subject(Request(DENSE)).options("onnxruntime") == {}
+
+
+def test_with_a_device_onnxruntime_is_on_that_one_alone():
+    def wanted(device):
+        subject = Subject(Request(DENSE, device=device))
+        return {*engines.present(subject), *(each.facts["backend"] for each in engines.absent(subject))}
+
+    assert wanted("auto") - wanted("cpu") == {"onnxruntime-cuda"}
+
+
+def test_what_is_right_is_computed_on_the_cpu(monkeypatch):
+    loaded = []
+
+    def load(model, backend, **options):
+        loaded.append((backend, options))
+        return real(model, backend, **{name: value for name, value in options.items() if name != "device"})
+
+    real = backends.load
+    monkeypatch.setattr(backends, "load", load)
+    monkeypatch.setattr(engines, "too_much", lambda subject: "too much")
+    subject = Subject(Request(DENSE, device="cuda"))
+    engines.oracle(subject, "clean")
+    assert [options["device"] for _, options in loaded] == ["cpu", "cuda"]  # the second tries inputs
+
+
+def test_large_models_have_one_session_at_a_time(monkeypatch):
+    subject = Subject(Request(DENSE, noise=Gaussian(0.1)))
+    both = [subject.on("onnxruntime", variant) for variant in ("clean", "noisy", "clean")]
+    assert both[0] is both[2]
+    monkeypatch.setattr("nmtool.checks.subject._KEPT", 8)
+    subject = Subject(Request(DENSE, noise=Gaussian(0.1)))
+    both = [subject.on("onnxruntime", variant) for variant in ("clean", "noisy", "clean")]
+    assert both[0] is not both[2]
+
+
+def test_noise_of_many_weights_is_not_made_in_standard_operators(monkeypatch):
+    subject = Subject(Request(DENSE, noise=Gaussian(0.1)))
+    monkeypatch.setattr(engines, "_MOST_IN_BODIES", 31)
+    load = engines.loader(subject, "onnxruntime", library=False)
+    load(subject.clean)
+    with pytest.raises(ModelError, match="weights takes too much memory and time in standard operators"):
+        load(subject.noisy)
+    engines.loader(subject, "onnxruntime")(subject.noisy)

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 import nmtool
+from nmtool.backends import availability
 from nmtool.errors import UsageError
 
 SOME = ["--select", "NM0", "--select", "NM1", "--select", "NM204", "--backend", "onnxruntime"]
@@ -83,3 +84,19 @@ def test_explain(cli):
     page = cli("explain", "nm001").out
     assert page.startswith("NM001: The file is valid ONNX.\n\n")
     assert cli("explain", "NM999").code == 2
+
+
+@pytest.mark.skipif(availability("onnxruntime-cuda").version is not None, reason="this onnxruntime has CUDA")
+def test_a_device_that_is_not_there_exits_with_four(cli, workspace):
+    result = cli("check", "noisy.onnx", "--data", "digits.npz", "--device", "cuda")
+    assert result.code == 4
+    assert "has no CUDAExecutionProvider" in result.err
+    assert "Traceback" not in result.err
+    assert cli("run", "noisy.onnx", "--data", "digits.npz", "--device", "cuda").err == result.err
+
+
+def test_the_cpu_is_a_device(cli, workspace):
+    options = ("--data", "digits.npz", "-n", "60", "--select", "NM2", "--select", "NM502", "--json")
+    named = cli("check", "noisy.onnx", *options, "--backend", "onnxruntime", "--device", "cpu")
+    assert named.code == 0, named.err
+    assert {rule["status"] for rule in json.loads(named.out)["rules"]} == {"passed"}

@@ -12,6 +12,7 @@ bits vary, choose deterministic kernels of the runtime.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -62,15 +63,12 @@ def _noise(subject: Subject) -> Iterator[Finding]:
         yield not_checked("the noise has values of the runtime's own below opset 18", hint)
 
 
-def _repeated(subject: Subject, variant: str) -> Iterator[Finding]:
+def _repeated(subject: Subject, variant: Literal["clean", "noisy"]) -> Iterator[Finding]:
     load = loader(subject, "onnxruntime")
     model = subject.clean if variant == "clean" else subject.noisy
     assert model is not None
-    sessions = load(model), load(model)
-    runs = [
-        session.run(subject.outputs, subject.feeds, trial=0, scale=1.0)
-        for session in (sessions[0], sessions[0], sessions[1])
-    ]
+    one = subject.on("onnxruntime", variant)
+    runs = [session.run(subject.outputs, subject.feeds, trial=0, scale=1.0) for session in (one, one, load(model))]
     name = "the model" if variant == "clean" else "the noisy model at one trial"
     for other, where in zip(runs[1:], ("in one session", "in a new session"), strict=True):
         if _same(runs[0], other):

@@ -30,6 +30,7 @@ from nmtool.checks.array_model import INPUT, OUTPUT, NoisyArray, array_model, no
 from nmtool.checks.array_noise import Float64, neutral, p_values, specified, stored
 from nmtool.checks.cells import held_arrays
 from nmtool.checks.declared import noise_of
+from nmtool.checks.engines import loader
 from nmtool.checks.finding import NO_NOISE, Finding, brief, error, not_checked, note
 from nmtool.checks.statistics import holm
 from nmtool.checks.subject import Subject
@@ -71,7 +72,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         for library, side in _SIDES.items():
             where = f"array {array.name!r} of node {label(array.nodes[-1])!r} on {side}"
             try:
-                runner = backends.load(proto, "onnxruntime", library=library, threads=1)
+                runner = loader(subject, "onnxruntime", library=library, threads=1)(proto).runner
                 if library and not runner.library:
                     without_library = True
                     continue

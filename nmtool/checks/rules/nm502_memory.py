@@ -55,7 +55,8 @@ def _peak(subject: Subject, backend: str, folder: Path, variant: str) -> int:
     Raises:
         ModelError: the process failed or took too long.
     """
-    arguments = [backend, folder / variant / "model.onnx", folder / "feeds.npz", *subject.request.custom_ops]
+    arguments = [backend, folder / variant / "model.onnx", folder / "feeds.npz", subject.request.device]
+    arguments += subject.request.custom_ops
     command = [sys.executable, "-m", "nmtool.checks.peak", *map(str, arguments)]
     try:
         process = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
