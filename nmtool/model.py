@@ -5,7 +5,7 @@ import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -43,6 +43,18 @@ def load(source: ModelSource) -> ir.Model:
     for tensor in external_tensors(model):
         require_data(tensor)
     return model
+
+
+def metadata(source: ModelSource) -> Mapping[str, str]:
+    """The metadata of a model, at the cost of reading its message alone.
+
+    Raises:
+        ModelError: no such file, or not an ONNX model.
+    """
+    if isinstance(source, ir.Model):
+        return source.metadata_props
+    proto = source if isinstance(source, onnx.ModelProto) else parse(Path(source))
+    return {entry.key: entry.value for entry in proto.metadata_props}
 
 
 def to_proto(model: ir.Model) -> onnx.ModelProto:

@@ -17,7 +17,7 @@ from nmtool.backends.files import path_or_bytes
 from nmtool.backends.runner import Array, Port
 from nmtool.errors import ModelError, SetupError, UsageError
 from nmtool.library import library_path, simd_levels
-from nmtool.model import ModelSource
+from nmtool.model import ModelSource, metadata
 from nmtool.model import load as load_model
 from nmtool.passes.lowering import Lowered, Sampling, lower
 
@@ -153,10 +153,13 @@ def _open_lowered(
 ) -> "onnxruntime.InferenceSession | None":
     """A session of the lowered model, or None where the model stays as it is."""
     try:
+        known = metadata(model)
+        made_for = provenance.compiled_for(known)
+        if made_for is None and provenance.from_metadata(known) is None:
+            return None
         noisy = load_model(model)
     except ModelError:
         return None  # what is wrong with a model is the runtime's to say
-    made_for = provenance.compiled_for(noisy.metadata_props)
     if made_for is not None:
         if made_for != machine():
             raise ModelError(

@@ -53,6 +53,13 @@ def test_a_model_that_lowering_does_not_change_is_opened_as_it_is(opened, tmp_pa
     assert opened[-1] == tmp_path / "noisy.onnx"
 
 
+def test_the_graph_of_a_clean_model_is_not_read(opened, monkeypatch, tmp_path):
+    nmtool.save(ir.from_proto(convolution(32, 32)), tmp_path / "clean.onnx")
+    monkeypatch.setattr(ort, "load_model", None)
+    nmtool.session(tmp_path / "clean.onnx")
+    assert opened == [tmp_path / "clean.onnx"]
+
+
 def test_metadata_and_inputs_of_a_lowered_model_are_those_of_the_file(noisy):
     lowered, portable = (nmtool.session(noisy, lowering=lowering) for lowering in (True, False))
     for names in ("get_inputs", "get_outputs", "get_overridable_initializers"):

@@ -12,7 +12,7 @@ from nmtool.cli.app import app
 from nmtool.errors import ModelError, SetupError
 
 COMMANDS = [command.name for command in app.registered_commands]
-HEAVY = {"numpy", "onnx", "onnx_ir", "onnxruntime", "matplotlib", "pydantic", "PIL"}
+HEAVY = {"numpy", "onnx", "onnx_ir", "onnxruntime", "matplotlib", "pydantic", "PIL", "importlib.metadata", "email"}
 
 
 def python(*arguments, **environment):

@@ -55,7 +55,7 @@ ANALYSIS: dict[str, Any] = {
                         "read_bits": bits - eta * slope,
                         "chip_bits": bits,
                         "label_bits": None,
-                        "label_chip_bits": None,
+                        "label_chip_bits": 2.5 - eta,
                         "low": bits - eta * slope - 0.1,
                         "high": bits - eta * slope + 0.1,
                         "accuracy": None,
@@ -65,6 +65,15 @@ ANALYSIS: dict[str, Any] = {
                 ],
             }
             for name, bits, slope in (("clean", 3.25, 20.0), ("distilled", 3.125, 5.0))
+        ],
+        "convergence": [
+            {
+                "name": "clean",
+                "eta": 0.1,
+                "draws": [
+                    {"trials": trials, "plugin_bits": 2.0 + 1 / trials, "read_bits": 1.75} for trials in (4, 8, 10)
+                ],
+            }
         ],
         "layers": [{"layer": "first", "infonce_bits": 4.5, "linear_low_bits": 4.0, "linear_high_bits": 5.0}],
         "label_entropy_bits": 3.3219,

@@ -145,6 +145,7 @@ class InformationPoint:
     read_bits: float | None = None
     chip_bits: float | None = None
     label_bits: float | None = None
+    label_chip_bits: float | None = None
     low: float | None = None
     high: float | None = None
     accuracy: float | None = None
@@ -156,6 +157,24 @@ class InformationCurve:
 
     name: str
     curve: tuple[InformationPoint, ...]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Estimates of the information under read noise from the first noise samples, in bits."""
+
+    trials: int
+    plugin_bits: float | None = None
+    read_bits: float | None = None
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Of one model at its strongest noise, by the number of noise samples."""
+
+    name: str
+    eta: float
+    draws: tuple[Draws, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,6 +192,7 @@ class Information:
     """Information that is left under noise."""
 
     models: tuple[InformationCurve, ...] = ()
+    convergence: tuple[Convergence, ...] = ()
     layers: tuple[LayerInformation, ...] = ()
     label_entropy_bits: float | None = None
     input_bits: float | None = None

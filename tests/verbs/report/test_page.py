@@ -64,7 +64,7 @@ def test_equal_folders_give_equal_pages(study, tmp_path):
 
 def test_every_plot_has_a_text_and_every_table_headings(page):
     plots = page.all("div", class_="plot")
-    assert len(plots) == 6  # sweep, two of information, precision, loss, validation
+    assert len(plots) == 7  # sweep, three of information, precision, loss, validation
     assert all(plot.attributes["role"] == "img" and len(plot.attributes["aria-label"]) > 20 for plot in plots)
     assert all(svg.attributes["aria-hidden"] == "true" for svg in page.all("svg"))
     for table in page.all("table"):
@@ -114,6 +114,19 @@ def test_sensitive_layers_come_first_with_bars_as_long_as_their_loss(page):
     assert widths[0] / widths[1] == pytest.approx(0.3125 / 0.125, abs=0.01)
     assert float(third["x"].rstrip("%")) + widths[2] == pytest.approx(float(first["x"].rstrip("%")), abs=0.02)
     assert "31.2" in rows[0].text
+
+
+def test_information_has_both_kinds_of_noise_and_says_whether_there_were_enough_samples(page):
+    points, draws, layers = section(page, "information").all("table")
+    assert [cell.text for cell in points.all("thead")[0].all("th")][-3:] == [
+        "label, read, bits",
+        "label, chip, bits",
+        "accuracy",
+    ]
+    assert [row.all("td")[5].text for row in points.all("tbody")[0].all("tr")][:2] == ["2.50", "2.45"]
+    first = draws.all("tbody")[0].all("tr")[0]
+    assert [cell.text for cell in first.all("td")] == ["0.1", "4", "2.25", "1.75"]
+    assert len(layers.all("tbody")[0].all("tr")) == 1
 
 
 def test_commands_come_in_the_order_in_which_they_build_on_another(page):

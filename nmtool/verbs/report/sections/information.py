@@ -12,7 +12,8 @@ from nmtool.verbs.report.sources import Sources
 _QUANTITIES = {
     "read_bits": "I(X; Y) under read noise",
     "chip_bits": "I(X; Y) under chip noise",
-    "label_bits": "I(label; prediction)",
+    "label_bits": "I(label; prediction) under read noise",
+    "label_chip_bits": "I(label; prediction) under chip noise",
 }
 
 
@@ -31,12 +32,13 @@ def _part(name: str, information: Information) -> dict[str, Any]:
     ]
     axis = Axis.of_bars("bits", [layer.infonce_bits for layer in information.layers])
     layers = [(layer, bar(axis, layer.infonce_bits)) for layer in information.layers]
-    return {"name": name, "charts": charts, "points": points, "axis": axis, "layers": layers}
+    draws = [(model, each) for model in information.convergence for each in model.draws]
+    return {"name": name, "charts": charts, "points": points, "draws": draws, "axis": axis, "layers": layers}
 
 
 def _chart(title: str, quantity: str, information: Information) -> LineChart:
     limits = []
-    if quantity == "label_bits" and information.label_entropy_bits is not None:
+    if quantity.startswith("label") and information.label_entropy_bits is not None:
         entropy = information.label_entropy_bits
         limits.append(Limit(entropy, f"entropy of the labels, {figure(entropy)} bits"))
     curves = [_curve(model, quantity, position) for position, model in enumerate(information.models)]
