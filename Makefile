@@ -5,8 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCE := $(shell find nmtool passes -name '*.py')
 NATIVE := $(shell find runtime -type f)
-# machine.py is what the others share; hardware.py needs a trained model and its data.
-BENCHMARKS := $(filter-out benchmarks/machine.py benchmarks/hardware.py,$(wildcard benchmarks/*.py))
+# machine.py and child.py are what the others share; hardware.py needs a trained model and its data.
+BENCHMARKS := $(filter-out benchmarks/machine.py benchmarks/child.py benchmarks/hardware.py,$(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-slow lint types docs dist compat bench clean

@@ -2,28 +2,24 @@
 
     python benchmarks/big_model.py [--gigabytes 2.5] [--folder /tmp]
 
-The inline model, of 0.8 GB, holds its weights itself. Each verb runs in a process of its own. "Memory" is the peak of
-what the process itself holds (anonymous memory) and, in the second column, of all its resident memory, pages of mapped
-files included; both above an idle process with the same imports. Linux only.
+The inline model, of 0.8 GB, holds its weights itself. Each verb runs in a process of its own; child.py says what
+"memory" is. Linux only.
 """
 
 import argparse
 import shutil
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import onnx
+from child import table
 from machine import machine
 from onnx import TensorProto, helper
 
 ROWS, COLUMNS = 4096, 16384
 LAYER_BYTES = ROWS * COLUMNS * 4
-_STATUS = Path("/proc/self/status")
 
 VERBS = {
     "inject": "from nmtool.verbs.inject import inject\ninject('model.onnx').save('noisy.onnx')",
@@ -48,11 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gigabytes", type=float, default=2.5)
     parser.add_argument("--folder", type=Path, default=None)
-    parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.child is not None:
-        child(options.child)
-        return
     print(machine("onnx", "numpy"))
     layers = max(1, round(options.gigabytes * 1e9 / LAYER_BYTES))
     with tempfile.TemporaryDirectory(prefix="nmtool-big-", dir=options.folder) as name:
@@ -61,7 +53,6 @@ def main() -> None:
         make(folder, layers)
         size = (folder / "model.onnx.data").stat().st_size
         print(f"{layers} MatMuls of {ROWS} x {COLUMNS}, float32: {size / 1e9:.2f} GB in model.onnx.data\n")
-        print(f"{'':26}{'seconds':>9}{'memory, MB':>12}{'with mapped files, MB':>23}")
         start = time.perf_counter()
         shutil.copyfile(folder / "model.onnx.data", folder / "copy.data")
         print(f"{'copy of the data file':26}{time.perf_counter() - start:9.1f}")
@@ -71,11 +62,7 @@ def main() -> None:
         shutil.copyfile(folder / "inline.onnx", folder / "copy.onnx")
         print(f"{'copy of the inline model':26}{time.perf_counter() - start:9.1f}")
         (folder / "copy.onnx").unlink()
-        for verb, code in VERBS.items():
-            command = [sys.executable, __file__, "--child", code]
-            result = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-            seconds, private, resident = map(float, result.stdout.split())
-            print(f"{verb:26}{seconds:9.1f}{private:12.0f}{resident:23.0f}", flush=True)
+        table(VERBS, folder)
 
 
 def make(folder: Path, layers: int) -> None:
@@ -113,35 +100,6 @@ def make_inline(folder: Path, layers: int) -> None:
     make(folder / "inline", layers)
     onnx.save(onnx.load(folder / "inline" / "model.onnx"), folder / "inline.onnx")
     shutil.rmtree(folder / "inline")
-
-
-def child(code: str) -> None:
-    """Run the code; print seconds, and the peaks of anonymous and of all resident memory above the start, in MB."""
-    for line in code.splitlines():
-        if line.startswith("from "):
-            exec(line)
-    before, stop, peak = memory(), threading.Event(), list(memory())
-
-    def watch() -> None:
-        while not stop.wait(0.01):
-            for k, value in enumerate(memory()):
-                peak[k] = max(peak[k], value)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    start = time.perf_counter()
-    exec(code, {})
-    seconds = time.perf_counter() - start
-    stop.set()
-    watcher.join()
-    print(seconds, *(high - low for high, low in zip(peak, before, strict=True)))
-
-
-def memory() -> tuple[float, float]:
-    """Anonymous and all resident memory of this process, in MB."""
-    fields = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
-    anonymous, resident = (int(fields[key].split()[0]) * 1024 / 1e6 for key in ("RssAnon", "VmRSS"))
-    return anonymous, resident
 
 
 if __name__ == "__main__":

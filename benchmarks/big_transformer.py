@@ -1,20 +1,20 @@
 """Time and memory of the verbs on a slice of a 7B language model: its shapes, random weights, float16, external data.
 
-    python benchmarks/big_transformer.py [--layers 4] [--contrib] [--tied] [--folder /tmp]
+    python benchmarks/big_transformer.py [--layers 4] [--contrib] [--tied] [--all-rules] [--folder /tmp]
 
 Llama's shapes: width 4096, 32 heads, MLP of 11008, 32000 tokens; RMSNorm and rotary embedding in standard operators,
-or with --contrib in those of ONNX Runtime. Four layers and both tables are 2.1 GB. "Memory" is as in big_model.py.
+or with --contrib in those of ONNX Runtime. Four layers and both tables are 2.1 GB. child.py says what "memory" is.
+--all-rules checks the noisy model with all rules on ONNX Runtime as well, which takes many times as long.
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from big_model import child
+from child import table
+from machine import machine
 from onnx import ModelProto, TensorProto, helper
 
 WIDTH, HEADS, MLP, TOKENS, CONTEXT, LENGTH = 4096, 32, 11008, 32000, 2048, 16
@@ -33,6 +33,13 @@ VERBS = {
     "check the file": (
         "from nmtool import check\n"
         "report = check('noisy.onnx', against='model.onnx', select=['NM0', 'NM1', 'NM304'], backends=['onnxruntime'])\n"
+        "assert report.passed, report.to_json()"
+    ),
+}
+ALL_RULES = {
+    "check, all rules": (
+        "from nmtool import check\n"
+        "report = check('noisy.onnx', against='model.onnx', backends=['onnxruntime'], trials=20)\n"
         "assert report.passed, report.to_json()"
     ),
 }
@@ -179,26 +186,17 @@ def main() -> None:
     parser.add_argument("--contrib", action="store_true")
     parser.add_argument("--tied", action="store_true")
     parser.add_argument("--folder", type=Path, default=None)
-    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--all-rules", action="store_true")
     options = parser.parse_args()
-    if options.child is not None:
-        child(options.child)
-        return
+    verbs = VERBS | ALL_RULES if options.all_rules else VERBS
+    print(machine("numpy", "onnx", "onnxruntime"))
     with tempfile.TemporaryDirectory(prefix="nmtool-big-", dir=options.folder) as name:
         folder = Path(name)
         start = time.perf_counter()
         make(folder, options.layers, options.contrib, options.tied)
         size = (folder / "model.onnx.data").stat().st_size
         print(f"{options.layers} layers, {size / 1e9:.2f} GB of float16, made in {time.perf_counter() - start:.0f} s\n")
-        print(f"{'':26}{'seconds':>9}{'memory, MB':>12}{'with mapped files, MB':>23}")
-        for verb, code in VERBS.items():
-            command = [sys.executable, __file__, "--child", code]
-            result = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True)
-            if result.returncode:
-                print(f"{verb:26} failed")
-                continue
-            seconds, private, resident = map(float, result.stdout.split()[-3:])
-            print(f"{verb:26}{seconds:9.1f}{private:12.0f}{resident:23.0f}", flush=True)
+        table(verbs, folder)
 
 
 if __name__ == "__main__":
