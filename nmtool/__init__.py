@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nmtool.verbs.compile import explain_session as explain_session
     from nmtool.verbs.distill import distill as distill
     from nmtool.verbs.doctor import doctor as doctor
+    from nmtool.verbs.engine import install_engine as install_engine
     from nmtool.verbs.inject import inject as inject
     from nmtool.verbs.report.page import report as report
     from nmtool.verbs.run import run as run
@@ -40,6 +41,7 @@ _HOME = {
     "doctor": "nmtool.verbs.doctor",
     "explain_session": "nmtool.verbs.compile",
     "inject": "nmtool.verbs.inject",
+    "install_engine": "nmtool.verbs.engine",
     "library_path": "nmtool.library",
     "load": "nmtool.model",
     "report": "nmtool.verbs.report.page",

@@ -19,6 +19,7 @@ from nmtool.cli import (
     compile,
     distill,
     doctor,
+    engine,
     explain,
     explain_session,
     inject,
@@ -64,6 +65,7 @@ _add("report", report.report, report.EXAMPLES)
 _add("explain", explain.explain, explain.EXAMPLES)
 _add("show", show.show, show.EXAMPLES)
 _add("list", listing.list_, listing.EXAMPLES)
+_add("engine", engine.engine, engine.EXAMPLES)
 _add("doctor", doctor.doctor, doctor.EXAMPLES)
 
 

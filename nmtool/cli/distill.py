@@ -54,6 +54,9 @@ def distill(
         list[Path] | None, Option(metavar="MODEL", help="Teacher; several are averaged", show_default="the model")
     ] = None,
     teacher_engine: Annotated[Literal["onnxruntime", "torch"], Option(help="What runs the teacher")] = "onnxruntime",
+    engine: Annotated[
+        Literal["torch", "ort"], Option(help="What trains; ort is experimental, and needs `nmtool engine install`")
+    ] = "torch",
     student: Annotated[
         Path | None, Option(metavar="MODEL", help="Model to train and write instead", show_default="the model")
     ] = None,
@@ -107,6 +110,7 @@ def distill(
             **noise.placement(),
             teacher=teacher or (),
             teacher_engine=teacher_engine,
+            engine=engine,
             student=student,
             loss=loss or (),
             metric=metric,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -30,8 +30,11 @@ from nmtool.training.augment import parse
 from nmtool.training.batches import Batches
 from nmtool.training.batchnorm import running_statistics
 from nmtool.training.checkpoint import Scores
+from nmtool.training.learner import Learner, TorchLearner
 from nmtool.training.log import TrainingLog
 from nmtool.training.objective import Objective, expose, resolve
+from nmtool.training.ort_engine import refusal
+from nmtool.training.ort_engine.start import require_same_gradient, start
 from nmtool.training.process import Process
 from nmtool.training.seeds import Purpose, derived
 from nmtool.training.signals import stop_requests
@@ -41,6 +44,8 @@ from nmtool.training.teacher import Averaged, CleanModel, Engine, Teacher
 from nmtool.training.teacher_cache import TeacherCache
 from nmtool.training.trainer import COLUMNS, Plan, Trainer
 from nmtool.training.validate import Validator
+
+TrainingEngine = Literal["torch", "ort"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,10 @@ class Request:
     losses: Sequence[str]
     metric: str | None
     plan: Plan
+    engine: TrainingEngine = "torch"
+    amp: bool = False
+    compile: bool = False
+    threads: int | None = None
 
 
 class Session:
@@ -88,6 +97,10 @@ class Session:
         """
         recipe, plan = request.recipe, request.plan
         self._request, self._folder, self._process = request, folder, process
+        if request.engine == "ort":
+            refusal.require(
+                recipe, request.noise, request.placement, process, amp=request.amp, compiled=request.compile
+            )
         self._checkpoint = folder / "checkpoint.safetensors"
         model = widen(load(request.student))
         objective = resolve(model, request.losses, recipe)
@@ -117,10 +130,10 @@ class Session:
         teacher = None if clean is None else self._ahead(clean, objective, data, report)
         self._initial = {name: each.detach().clone() for name, each in self._state().items()}
         self._validator = self._make_validator(*validation, objective)
+        learner = self._make_learner(objective, positions, teacher, batches)
         self.trainer = Trainer(
             self.student,
-            objective.loss,
-            positions,
+            learner,
             teacher,
             batches,
             self._validator,
@@ -222,6 +235,39 @@ class Session:
         self._process.share(None)  # the others wait
         return cache if cache.exists else teacher
 
+    def _make_learner(
+        self, objective: Objective, positions: Mapping[str, int], teacher: Teacher | None, batches: Batches
+    ) -> Learner:
+        request, plan, process = self._request, self._request.plan, self._process
+        in_torch = TorchLearner(
+            self.student,
+            objective.loss,
+            positions,
+            request.recipe,
+            process,
+            seed=plan.seed,
+            amp=request.amp,
+            compile=request.compile,
+        )
+        if request.engine == "torch":
+            return in_torch
+        model, seed = widen(load(request.student)), derived(plan.seed, Purpose.TRAINING_NOISE)
+        learner = start(
+            model,
+            self.student,
+            request.noise,
+            request.placement,
+            objective,
+            request.recipe,
+            seed=seed,
+            threads=request.threads,
+        )
+        self.student.reseed(seed)
+        batch = batches[0]
+        targets = teacher(batch) if teacher is not None else {}
+        require_same_gradient(learner, in_torch, self.student.train(), batch, targets, plan.eta)
+        return learner
+
     def _make_validator(self, data: Dataset, held_out: NDArray[np.int64], objective: Objective) -> Validator | None:
         request = self._request
         if not len(held_out):
@@ -242,9 +288,9 @@ class Session:
 
     def _settings(self, data: Dataset, validation: Dataset) -> dict[str, Any]:
         request, plan, recipe = self._request, self._request.plan, self._request.recipe
-        own = ("validation", "validation_trials")
+        own = ("validation", "validation_trials", "engine", "amp")
         digests = self._process.share(self._process.leads and _digests(data, validation))
-        of_plan = ("seed", "amp", "patience", "validate_every")
+        of_plan = ("seed", "patience", "validate_every")
         return {
             "student_sha256": digest(request.student),
             "teachers": [digest(teacher) for teacher in request.teachers],

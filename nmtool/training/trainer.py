@@ -3,14 +3,13 @@
 Whatever is random in a step follows from the seed and the number of the step, so that only tensors have to be saved.
 """
 
-import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nmtool.errors import InterruptionError, NmtoolError, TrainingError, UsageError
@@ -19,11 +18,10 @@ from nmtool.training.batches import Batches, MicroBatch
 from nmtool.training.batchnorm import recalibrate, running_statistics
 from nmtool.training.checkpoint import Progress, Scores, State
 from nmtool.training.clipping import WeightLimits
-from nmtool.training.losses import Weighted
+from nmtool.training.learner import Draw, Learner
 from nmtool.training.process import Process
 from nmtool.training.schedules import clip_limit, learning_rate, strength
-from nmtool.training.seeds import Purpose, derived, generator
-from nmtool.training.sharpness import ascended
+from nmtool.training.seeds import Purpose, derived
 from nmtool.training.student import Student
 from nmtool.training.teacher import Teacher
 from nmtool.training.validate import Validator
@@ -44,8 +42,6 @@ class Plan:
         patience: validations without improvement after which training ends; None for no early end.
         validate_every: epochs between validations.
         checkpoint_every: steps between checkpoints, besides those after validations.
-        amp: forward passes in bfloat16, where torch holds it to be safe.
-        compile: compile the student.
         workers: processes that read data ahead; 0 reads in this one.
     """
 
@@ -54,8 +50,6 @@ class Plan:
     patience: int | None = None
     validate_every: int = 1
     checkpoint_every: int = 500
-    amp: bool = False
-    compile: bool = False
     workers: int = 0
 
 
@@ -72,8 +66,7 @@ class Trainer:
     def __init__(
         self,
         student: Student,
-        loss: Weighted,
-        positions: Mapping[str, int],
+        learner: Learner,
         teacher: Teacher | None,
         batches: Batches,
         validator: Validator | None,
@@ -85,8 +78,7 @@ class Trainer:
 
         Args:
             student: on the process's device.
-            loss: by name of the student's values.
-            positions: where these are among its outputs.
+            learner: trains it.
             teacher: gives the targets; None where the loss needs none.
             batches: of the whole training.
             validator: None: nothing is validated, and the last weights are kept.
@@ -94,7 +86,7 @@ class Trainer:
             plan: the rest.
             process: this one.
         """
-        self._student, self._loss, self._positions, self._teacher = student, loss, positions, teacher
+        self._student, self._learner, self._teacher = student, learner, teacher
         self.batches, self._validator, self._recipe, self._plan = batches, validator, recipe, plan
         self._process = process
         self._seed = derived(plan.seed, Purpose.TRAINING_NOISE)
@@ -102,13 +94,10 @@ class Trainer:
         self._normalizing = [each.module for each in statistics]
         self._frozen = [each.module for each in statistics if each.merged or recipe.batchnorm == "frozen"]
         self._limits = WeightLimits(student, recipe.clip_per)
-        self._optimizer = _optimizer(student, recipe)
         self._average = {name: each.clone() for name, each in student.state_dict().items()} if recipe.ema else {}
         self._best: dict[str, Tensor] = {}
         self.progress = Progress()
         self._divide(recipe.accumulate * process.count)
-        compiled = torch.compile(student) if plan.compile else student
-        self._parallel = process.parallel(compiled)
 
     def _divide(self, per_step: int) -> None:
         """Divide the micro-batches into steps, and those of a step among the processes.
@@ -129,13 +118,7 @@ class Trainer:
 
     def state(self) -> State:
         """All that `restore` needs."""
-        optimizer = {
-            f"{index}/{name}": tensor
-            for index, tensors in self._optimizer.state_dict()["state"].items()
-            for name, tensor in tensors.items()
-            if tensor is not None
-        }
-        return State(self.progress, dict(self._student.state_dict()), self._best, self._average, optimizer)
+        return State(self.progress, dict(self._student.state_dict()), self._best, self._average, self._learner.state())
 
     def restore(self, state: State) -> None:
         """Go on from a checkpoint; with another number of processes each accumulates more or fewer batches.
@@ -146,11 +129,7 @@ class Trainer:
         self.progress, self._best, self._average = state.progress, state.best, state.average
         self._divide(state.progress.per_step)
         self._student.load_state_dict(state.student)
-        optimizer: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in state.optimizer.items():
-            index, _, name = key.partition("/")
-            optimizer.setdefault(int(index), {})[name] = tensor
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": optimizer})
+        self._learner.restore(state.optimizer)
 
     def train(
         self,
@@ -220,71 +199,36 @@ class Trainer:
                 raise
 
     def _step(self, loader: Iterator[MicroBatch]) -> dict[str, float]:
-        recipe, step, student = self._recipe, self.progress.step, self._student
+        recipe, step = self._recipe, self.progress.step
         done = step / self.steps
         eta = strength(recipe, self._plan.eta, done, self._plan.seed, step)
         if step == self._freeze_at and len(self._normalizing) > len(self._frozen):
             self._recalibrate()
         self._set_modes()
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, done)
-        first = step * self._per_step + self._process.rank
-        numbers = range(first, first + self._accumulate * self._process.count, self._process.count)
-        batches = {number: next(loader).to(self._process.device) for number in numbers}
-        targets = {number: self._teacher(each) if self._teacher else {} for number, each in batches.items()}
-        total = self._gradient(batches, targets, eta)
-        if recipe.sharpness:
-            with ascended(student.parameters(), recipe.sharpness):
-                total = self._gradient(batches, targets, eta)
-        norm = nn.utils.clip_grad_norm_(student.parameters(), recipe.gradient_clip or float("inf"))
-        if not torch.isfinite(norm):
+        total, share, rate = 0.0, 1 / (self._accumulate * recipe.draws), learning_rate(recipe, done)
+        for part in range(self._accumulate):
+            number = step * self._per_step + part * self._process.count + self._process.rank
+            batch = next(loader).to(self._process.device)
+            targets = self._teacher(batch) if self._teacher is not None else {}
+            for draw in range(recipe.draws):
+                last = part == self._accumulate - 1 and draw == recipe.draws - 1
+                drawn = Draw.of(recipe, number, draw, eta)
+                total += self._learner.backward(batch, targets, drawn, share, last=last)
+        norm = self._learner.update(rate)
+        if not math.isfinite(norm):
             raise TrainingError(
-                f"the loss or its gradient is not finite in step {step + 1}: loss {total}, gradient {float(norm)}",
+                f"the loss or its gradient is not finite in step {step + 1}: loss {total}, gradient {norm}",
                 hint="lower lr, or set gradient_clip; the last checkpoint is from before",
             )
-        self._optimizer.step()
         self._limits.apply(clip_limit(recipe, done))
         self._update_average()
-        rate = self._optimizer.param_groups[0]["lr"]
         return {
             "epoch": step // self.per_epoch,
             "loss": total,
             "learning_rate": rate,
             "eta": eta,
-            "gradient_norm": float(norm),
+            "gradient_norm": norm,
         }
-
-    def _gradient(
-        self, batches: Mapping[int, MicroBatch], targets: Mapping[int, Mapping[str, Tensor]], eta: float
-    ) -> float:
-        """Leave the gradient of a step's micro-batches, by number, in the student; returns their loss."""
-        self._optimizer.zero_grad()
-        passes = [(number, draw) for number in batches for draw in range(self._recipe.draws)]
-        total = 0.0
-        for number, draw in passes:
-            with contextlib.nullcontext() if (number, draw) == passes[-1] else self._unsynchronized():
-                total += self._backward(batches[number], targets[number], number, draw, eta)
-        return total
-
-    def _backward(self, batch: MicroBatch, targets: Mapping[str, Tensor], number: int, draw: int, eta: float) -> float:
-        """Add the gradient of one noise sample; returns its share of the loss."""
-        recipe, device = self._recipe, self._process.device
-        torch.manual_seed(derived(self._plan.seed, Purpose.DROPOUT, number * recipe.draws + draw))
-        pair = draw - draw % 2 if recipe.antithetic else draw
-        self._student.mirror(recipe.antithetic and draw % 2 == 1)
-        trial = torch.tensor(number * recipe.draws + pair, device=device)
-        self._student.age(generator(self._plan.seed, Purpose.TIME, number * recipe.draws + pair).random())
-        with torch.autocast(device.type, torch.bfloat16, enabled=self._plan.amp):
-            outputs = self._parallel(*batch.feeds.values(), trial, torch.tensor(eta, device=device))
-        values = {name: outputs[position] for name, position in self._positions.items()}
-        labels = {} if batch.labels is None else {next(iter(self._positions)): batch.labels}
-        loss = self._loss(values, targets, labels) / (self._accumulate * recipe.draws)
-        loss.backward()
-        return float(loss.detach())
-
-    def _unsynchronized(self) -> contextlib.AbstractContextManager[None]:
-        alone = self._process.count == 1
-        return contextlib.nullcontext() if alone else self._parallel.no_sync()
 
     def _set_modes(self) -> None:
         self._student.train()
@@ -337,15 +281,3 @@ class Trainer:
         scores = self._validator.scores() if self._process.leads and self._validator is not None else None
         shared: Scores | None = self._process.share(scores)
         return shared
-
-
-def _optimizer(student: Student, recipe: Recipe) -> torch.optim.Optimizer:
-    """Weights of one axis (biases, normalization) do not decay."""
-    trained = [each for each in student.parameters() if each.requires_grad]
-    groups = [
-        {"params": [each for each in trained if each.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [each for each in trained if each.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr)
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)

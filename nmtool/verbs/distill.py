@@ -87,6 +87,7 @@ def distill(
     dynamic: bool = False,
     teacher: "Sequence[ModelSource]" = (),
     teacher_engine: Literal["onnxruntime", "torch"] = "onnxruntime",
+    engine: Literal["torch", "ort"] = "torch",
     student: "Source | None" = None,
     loss: Sequence[str] = (),
     metric: str | None = None,
@@ -136,6 +137,7 @@ def distill(
         dynamic: also make the right operand of products of two activations noisy.
         teacher: other teachers; several are averaged. None: the model itself.
         teacher_engine: what runs the teacher.
+        engine: what trains: torch, or onnxruntime-training (experimental; docs/commands/engine.md).
         student: another ONNX model to train, with the model as its teacher.
         loss: `[VALUE=]KIND[:WEIGHT]` each, KIND of distillation, mse, cosine, features; VALUE an output or a value
             inside the graph. None: distillation of outputs that are logits, mse of others.
@@ -175,11 +177,13 @@ def distill(
 
     unit_noise = at_strength_one(noise, relative_to)
     eta = strength(unit_noise, eta)
+    if engine not in ("torch", "ort"):
+        raise UsageError(f"engine must be torch or ort, not {engine!r}")
     _require(eta, validation_trials, validate_every, checkpoint_every)
     chosen = recipes.load(recipe).replace(**(settings or {}))
     output, source = Path(output), model if student is None else student
     folder = output.with_suffix(".run") if run_dir is None else Path(run_dir)
-    process = Process.join(device, threads)
+    process = Process.join("cpu" if engine == "ort" and device == "auto" else device, threads)
     if process.leads:
         _prepare(output, folder, resume, force)
     process.share(None)  # the others wait
@@ -205,10 +209,12 @@ def distill(
             patience=patience,
             validate_every=validate_every,
             checkpoint_every=checkpoint_every,
-            amp=amp,
-            compile=compile,
             workers=workers,
         ),
+        engine=engine,
+        amp=amp,
+        compile=compile,
+        threads=threads,
     )
     with process.together():
         report = progress or (lambda done, total, numbers: None)

@@ -63,6 +63,7 @@ def doctor() -> Diagnosis:
             *_gpu_kernels(),
             _noise(),
             *_backends(),
+            *_engines(),
             *_extras(),
         )
     )
@@ -159,6 +160,17 @@ def _backends() -> Iterator[Check]:
             yield Check(f"backend {name}", "ok", state.version)
         else:
             yield Check(f"backend {name}", "optional", state.reason or "", state.hint)
+
+
+def _engines() -> Iterator[Check]:
+    from nmtool.engines import ENGINES, installation
+
+    for name in ENGINES:
+        try:
+            found = installation(name)
+            yield Check(f"engine {name}", "ok", str(found.python))
+        except SetupError as error:
+            yield Check(f"engine {name}", "optional", error.message, error.hint)
 
 
 def _extras() -> Iterator[Check]:

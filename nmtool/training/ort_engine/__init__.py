@@ -1,0 +1,1 @@
+"""Training through onnxruntime-training, in a process of its own; experimental (docs/commands/engine.md)."""
