@@ -265,7 +265,7 @@ class Session:
         self.student.reseed(seed)
         batch = batches[0]
         targets = teacher(batch) if teacher is not None else {}
-        require_same_gradient(learner, in_torch, self.student.train(), batch, targets, plan.eta)
+        require_same_gradient(learner, in_torch, self.student.train(), batch, targets)
         return learner
 
     def _make_validator(self, data: Dataset, held_out: NDArray[np.int64], objective: Objective) -> Validator | None:

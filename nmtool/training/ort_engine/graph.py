@@ -16,13 +16,17 @@ from nmtool.hardware import AnalogNoise
 from nmtool.model import to_proto
 from nmtool.noise.base import PARAMETER_NAMES, Channels, Parameter
 from nmtool.noise.cell import Cell
+from nmtool.ops import DOMAIN as NOISE
 from nmtool.ops import SCALE, TRIAL
 from nmtool.ops.composites import parameter_names
 from nmtool.passes.constants import stored_tensor
+from nmtool.passes.graphs import label
 from nmtool.passes.inference import Inference
 from nmtool.passes.inject_noise import InjectNoise
 from nmtool.training.objective import Objective
-from nmtool.training.ort_engine.losses import DOMAIN, Target, parts
+from nmtool.training.ort_engine.losses import DOMAIN as LOSSES
+from nmtool.training.ort_engine.losses import Target, parts
+from nmtool.training.ort_engine.operators import require_gradients
 from nmtool.training.ort_engine.opsets import within_reach
 from nmtool.training.student import Placement
 
@@ -90,9 +94,14 @@ def training_graph(
         UsageError: a loss that the engine has not.
         ModelError: an operator or an array that it cannot handle.
     """
+    InlinePass()(model)
+    model.functions.clear()
     model = within_reach(model)
+    for node in model.graph:
+        node.name = label(node)  # what the engine says names nodes
     given = {value.name for value in model.graph.inputs if not value.is_initializer()}
     _store(model.graph, trained)
+    require_gradients(model.graph, trained)
     targets = _put_loss(model, objective)
     inject = InjectNoise(noise, seed=seed, selection=placement.selection, per_channel=placement.per_channel)
     inject(model)
@@ -114,8 +123,8 @@ def training_graph(
     for value in graph.inputs:
         if value.name in given and value.shape is not None and value.shape.rank():
             value.shape = ir.Shape([None, *value.shape[1:]])
-    for domain in [domain for domain in model.opset_imports if domain]:
-        del model.opset_imports[domain]
+    for domain in (LOSSES, NOISE):
+        model.opset_imports.pop(domain, None)
     names = tuple(value.name or "" for value in graph.inputs)
     return TrainingGraph(to_proto(model), names, targets, sizes, inject.inputs[TRIAL], inject.inputs[SCALE])
 
@@ -157,7 +166,7 @@ def _put_loss(model: ir.Model, objective: Objective) -> dict[str, Target]:
         dtype = ir.DataType.INT64 if part.is_of_classes else ir.DataType.FLOAT
         target = ir.val(name, dtype, targets[name].shape)
         graph.inputs.append(target)
-        summands.append(_call(graph, DOMAIN, function.name, [value, target], f"nmtool::loss{number}"))
+        summands.append(_call(graph, LOSSES, function.name, [value, target], f"nmtool::loss{number}"))
     total = summands[0]
     for number, summand in enumerate(summands[1:]):
         total = _call(graph, "", "Add", [total, summand], f"nmtool::sum{number}")
@@ -166,7 +175,7 @@ def _put_loss(model: ir.Model, objective: Objective) -> dict[str, Target]:
     loss = _call(graph, "", "Mul", [total, share], LOSS)
     loss.type, loss.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape([])
     graph.outputs[:] = [loss]
-    model.opset_imports[DOMAIN] = 1
+    model.opset_imports[LOSSES] = 1
     return targets
 
 
@@ -187,8 +196,8 @@ def _sizes(inject: InjectNoise) -> Iterator[tuple[str, Size]]:
             for stage in stages
             for name, each in zip(PARAMETER_NAMES[stage.primitive], stage.parameters, strict=True)
         ]
-        for label, (name, parameter) in zip(parameter_names(stages), parameters, strict=True):
-            yield f"{array}::{label}", Size(array, parameter, channels, name == "std")
+        for suffix, (name, parameter) in zip(parameter_names(stages), parameters, strict=True):
+            yield f"{array}::{suffix}", Size(array, parameter, channels, name == "std")
 
 
 def _become_input(graph: ir.Graph, name: str) -> None:

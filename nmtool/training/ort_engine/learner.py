@@ -1,8 +1,10 @@
 """The learner that trains through onnxruntime-training."""
 
+import shutil
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from nmtool.training.sizes import size
 from nmtool.training.student import Student
 
 WORKER = Path(__file__).with_name("worker.py")
-_WEIGHT = "w:"  # begins the names of weights in messages
+_INPUT, _WEIGHT = "input:", "weight:"  # begin the names of arrays in messages
 _STATE = "onnxruntime-training"
 _TIMEOUT = 3600.0  # seconds that building the gradient, or one batch, may take
 
@@ -63,8 +65,9 @@ class OrtLearner:
         except (WorkerError, OSError) as error:
             hint = "make its environment anew: nmtool engine install ort-training --force"
             raise SetupError(f"the engine ort does not start: {error}", hint=hint) from error
-        self._folder = TemporaryDirectory(prefix="nmtool-ort-")
-        model = Path(self._folder.name) / "model.onnx"
+        folder = mkdtemp(prefix="nmtool-ort-")
+        self._removed = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        model = Path(folder) / "model.onnx"
         onnx.save(graph.proto, model)
         request = {
             "do": "build",
@@ -95,7 +98,8 @@ class OrtLearner:
         feeds |= {name: self._size(each, draw.mirrored) for name, each in graph.sizes.items()}
         feeds[graph.trial], feeds[graph.scale] = np.array(draw.trial), np.array(draw.eta, np.float32)
         feeds[SHARE] = np.array(share, np.float32)
-        sent = {name: feeds[name] for name in graph.inputs} | {f"{_WEIGHT}{n}": array for n, array in changed.items()}
+        sent = {f"{_INPUT}{name}": feeds[name] for name in graph.inputs}
+        sent |= {f"{_WEIGHT}{name}": array for name, array in changed.items()}
         return float(self._call("backward", sent)["loss"])
 
     def gradients(self) -> Arrays:

@@ -16,7 +16,8 @@ DOMAIN = "nmtool.training"
 
 _CROSS_ENTROPY = """
   log_q = LogSoftmax <axis = {axis}> (student)
-  depth = Shape <start = {axis}, end = {end}> (student)
+  classes = Shape <start = {axis}, end = {end}> (student)
+  depth = Squeeze (classes)
   off_on = Constant <value_floats = [0.0, 1.0]> ()
   chosen = OneHot <axis = {axis}> (target, depth, off_on)
   axes = Constant <value_ints = [{axis}]> ()

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator
 
+from nmtool.engines import installation
 from nmtool.errors import ModelError, UsageError
 from nmtool.hardware import AnalogNoise
 from nmtool.recipes import Recipe
 from nmtool.training.process import Process
 from nmtool.training.student import Placement
 
+ENGINE = "ort-training"
+"""Its name in nmtool.engines."""
 _NOISE = ("gaussian", "lognormal")
 
 
@@ -19,9 +22,11 @@ def require(
 
     Raises:
         UsageError: naming the setting, and what to do.
+        SetupError: the engine is not installed.
     """
     for problem, remedy in _problems(recipe, noise, placement, process, amp, compiled):
         raise UsageError(f"the engine ort has {problem}", hint=f"{remedy}, or use --engine torch")
+    installation(ENGINE)
 
 
 def _problems(

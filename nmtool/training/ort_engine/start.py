@@ -16,8 +16,10 @@ from nmtool.training.learner import Draw, Learner
 from nmtool.training.objective import Objective
 from nmtool.training.ort_engine.graph import training_graph
 from nmtool.training.ort_engine.learner import WORKER, OrtLearner
+from nmtool.training.ort_engine.refusal import ENGINE
 from nmtool.training.student import Placement, Student
 
+_STRENGTH = 0.1  # of the noise: without any, a model that is its own teacher has no gradient
 _TOLERANCE = 1e-3  # difference of a gradient, relative to its size
 
 
@@ -49,7 +51,7 @@ def start(
         ModelError: the engine cannot train the model; it names the operator.
         UsageError: it has not the loss.
     """
-    python = installation("ort-training").python
+    python = installation(ENGINE).python
     trained = [name for name, tensor in state(student.graph, student.names).items() if tensor.requires_grad]
     graph = training_graph(model, noise, placement, seed, objective, trained)
     return OrtLearner(student, graph, recipe, [str(python), "-I", str(WORKER)], threads)
@@ -61,7 +63,6 @@ def require_same_gradient(
     student: Student,
     batch: MicroBatch,
     targets: Mapping[str, Tensor],
-    eta: float,
 ) -> None:
     """Refuse a model whose loss or gradient the engine computes otherwise than torch, with the same noise.
 
@@ -71,12 +72,11 @@ def require_same_gradient(
         student: in the state in which it is trained; its gradients are forgotten.
         batch: to compare on.
         targets: of the batch.
-        eta: strength of the noise.
 
     Raises:
         ModelError: naming the array whose gradient differs most.
     """
-    draw = Draw(0, 0, False, eta)
+    draw = Draw(0, 0, False, _STRENGTH)
     student.zero_grad()
     want = reference.backward(batch, targets, draw, 1.0, last=True)
     have = learner.backward(batch, targets, draw, 1.0, last=True)

@@ -5,9 +5,9 @@ It runs in an environment of its own, which has neither nmtool nor a recent onnx
 | request | arrays | reply |
 |---|---|---|
 | build: path, trained, optimizer, threads | | |
-| backward | inputs of the graph; arrays to replace, by `w:` and their names | loss |
+| backward | `input:` and names of inputs; `weight:` and names of arrays to replace | loss |
 | gradients | | the sum of those so far by name, which is then forgotten |
-| update: rate | | norm of the gradient before clipping; trained arrays by `w:` and their names |
+| update: rate | | norm of the gradient before clipping; `weight:` and names of the trained arrays |
 | save | | state of the optimizer, bytes |
 | restore | state | |
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-WEIGHT = "w:"
+INPUT, WEIGHT = "input:", "weight:"
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 
 
@@ -67,9 +67,11 @@ class Training:
 
     def backward(self, request: dict[str, Any], arrays: Arrays) -> Arrays:
         """Add the gradient of a batch."""
-        for name in [name for name in arrays if name.startswith(WEIGHT)]:
-            self._state.parameters[name.removeprefix(WEIGHT)] = arrays.pop(name)
-        return {"loss": np.asarray(self._module(*(arrays[name] for name in self._module.input_names())))}
+        for name, weights in arrays.items():
+            if name.startswith(WEIGHT):
+                self._state.parameters[name[len(WEIGHT) :]] = weights
+        feeds = [arrays[f"{INPUT}{name}"] for name in self._module.input_names()]
+        return {"loss": np.asarray(self._module(*feeds))}
 
     def gradients(self, request: dict[str, Any], arrays: Arrays) -> Arrays:
         """The gradient, which ends here."""
