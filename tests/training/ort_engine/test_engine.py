@@ -25,8 +25,8 @@ NOISE = noise_model("gaussian", {"eta": 1.0})
 ELEMENTWISE = model(
     "g (float[N,5] x) => (float[N,4] y) { h = MatMul(x, w)  abs = Abs(h)  pos = Add(abs, c)  a = Sqrt(pos)"
     "  b = Log(pos)  d = Erf(h)  e = Tanh(h)  f = Sigmoid(h)  i = Neg(h)  j = Sin(h)  k = Cos(h)  l = Exp(e)"
-    "  m = Reciprocal(pos)  n = Pow(e, two)  o = Div(h, pos)  p = Mul(h, e)  q = Max(h, c)  r = Min(h, c)  s = Clip(h, low)"
-    "  t = LeakyRelu(h)  v = Relu(h)  z = Identity(h)  aa = Cast<to = 1>(h)  bb = Sub(h, c)"
+    "  m = Reciprocal(pos)  n = Pow(e, two)  o = Div(h, pos)  p = Mul(h, e)  q = Max(h, c)  r = Min(h, c)"
+    "  s = Clip(h, low)  t = LeakyRelu(h)  v = Relu(h)  z = Identity(h)  aa = Cast<to = 1>(h)  bb = Sub(h, c)"
     "  all = Concat<axis = 1>(a, b, d, e, f, i, j, k, l, m, n, o, p, q, r, s, t, v, z, aa, bb)"
     "  y = Gemm(all, u, bias) }",
     w=weights(5, 6),
