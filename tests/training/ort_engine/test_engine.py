@@ -56,7 +56,7 @@ LAYOUT = model(
 IMAGES = model(
     "g (float[N,3,12,12] x) => (float[N,4] y) { a = Conv<pads = [1, 1, 1, 1]>(x, k, b)  c = Relu(a)"
     "  d = MaxPool<kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]>(c)  e = Conv<group = 3>(d, m)"
-    "  f = AveragePool<kernel_shape = [2, 2], strides = [2, 2]>(e)"
+    "  f = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(e)"
     "  h = Conv<dilations = [2, 2], pads = [2, 2, 2, 2]>(f, n)"
     "  i = GlobalAveragePool(h)  j = Sigmoid(i)  l = Mul(h, j)  o = GlobalAveragePool(l)  p = Flatten(o)"
     "  y = Gemm(p, u) }",
