@@ -141,7 +141,7 @@ def _places(laid_out: ir.Model, arrays: Sequence[NoisyArray]) -> dict[NoisyArray
         tensor = stored_tensor(node.inputs[1]) if _is_blocked(node) and node.inputs[1] is not None else None
         if tensor is not None:
             by_shape[tuple(tensor.shape.numpy())].append((node, tensor.numpy()))
-    places = {}
+    places: dict[NoisyArray, tuple[Layout, ir.Node]] = {}
     for number, array in enumerate(arrays):
         labels = _labels(number, array.weights.shape)
         for layout in (Layout(block, inner) for block in _BLOCKS for inner in (block, 1)):
@@ -163,8 +163,10 @@ def _insert(
 ) -> None:
     """Put noise in front of the weights of a convolution, or up to `limit` positions on its outputs."""
     name, labels, output = array.node.name, node.inputs[1], node.outputs[0]
+    channel_std = array.channel_std(0)
+    assert channel_std is not None
     weights = new_initializer(model, f"{name}::weights", layout.stored(array.weights))
-    std = new_initializer(model, f"{name}::std", array.channel_std(0))
+    std = new_initializer(model, f"{name}::std", channel_std)
     trial, scale = (values[value.name or ""] for value in array.noise.inputs[2:] if value is not None)
     drawn, outer = [std, trial, scale], Nodes(f"{output.name}::")
     if limit == 0:

@@ -60,8 +60,8 @@ class SampleOutputs(ir.passes.InPlacePass):
             elif not array.alone:
                 self.kept[name] = "other nodes draw on the same array"
             else:
-                limit = rows_where_outputs_are_cheaper(*product.shape, fused=can_fuse(product))
-                limit = None if self.force else limit
+                cheaper = rows_where_outputs_are_cheaper(*product.shape, fused=can_fuse(product))
+                limit = None if self.force else cheaper
                 rows = _rows(inference.shape(product.x))
                 if limit is not None and (limit == 0 or (rows is not None and rows > limit)):
                     self.kept[name] = f"cheaper: outputs are up to {limit} rows"
