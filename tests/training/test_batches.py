@@ -106,7 +106,7 @@ def test_a_sample_is_augmented_anew_in_every_micro_batch_and_alike_in_all_inputs
     assert len(results) > 10
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=12), st.integers(0, 2**63 - 1))
 def test_a_micro_batch_does_not_depend_on_what_was_read_before(numbers, seed):
     batches = Batches(images(), TRAINING, 6, seed, AUGMENTATIONS)
