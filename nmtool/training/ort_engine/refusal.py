@@ -48,6 +48,8 @@ def _problems(
         yield "sgd without momentum only", "use --optimizer adamw with an lr near 0.001, or --momentum 0"
     if recipe.weight_decay:
         yield "one weight decay for all arrays, biases too, where recipes spare these", "set --weight-decay 0"
+    if recipe.sharpness:
+        yield "no sharpness-aware steps", "set --sharpness 0"
     if recipe.features:
         yield "no matching of features", "set --features 0"
 

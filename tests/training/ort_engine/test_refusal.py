@@ -44,6 +44,7 @@ def test_what_it_can_do(settings):
         ({"recipe": Recipe()}, "sgd without momentum only", "--optimizer adamw"),
         ({"recipe": Recipe(momentum=0.0, weight_decay=0.1)}, "one weight decay", "--weight-decay 0"),
         ({"recipe": Recipe(momentum=0.0, features=0.1)}, "no matching of features", "--features 0"),
+        ({"recipe": Recipe(momentum=0.0, sharpness=0.1)}, "no sharpness-aware steps", "--sharpness 0"),
         ({"noise": noise_model("stuck", {"eta": 1.0})}, "gaussian and lognormal only, not stuck", "choose"),
         ({"placement": Placement(dynamic=True)}, "no noise on activations", "--dynamic"),
         ({"process": Process(0, 2, torch.device("cpu"))}, "one process only", "torchrun"),
