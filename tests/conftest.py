@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,3 +68,22 @@ def workspace(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shutil.copytree(digits, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def ort_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """onnxruntime-training: where it is not installed it is, for this run, if packages can be had."""
+    import nmtool
+    from nmtool.engines import installation
+    from nmtool.errors import SetupError
+
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            installation("ort-training")
+        except SetupError:
+            patch.setenv("NMTOOL_ENGINES", str(tmp_path_factory.mktemp("engines")))
+            try:
+                nmtool.install_engine("ort-training")
+            except SetupError as error:
+                pytest.skip(error.message)
+        yield

@@ -42,21 +42,6 @@ def _installed():
         pytest.skip(f"{error.message}: {error.hint}")
 
 
-@pytest.fixture(scope="module")
-def _engine(tmp_path_factory):
-    """The engine: where it is not installed, it is installed for this module, if packages can be had."""
-    with pytest.MonkeyPatch.context() as patch:
-        try:
-            installation("ort-training")
-        except SetupError:
-            patch.setenv("NMTOOL_ENGINES", str(tmp_path_factory.mktemp("engines")))
-            try:
-                nmtool.install_engine("ort-training")
-            except SetupError as error:
-                pytest.skip(error.message)
-        yield
-
-
 def arrays(path):
     return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
 
@@ -100,7 +85,7 @@ def test_it_trains_as_torch_does_under_noise(start):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_engine")
+@pytest.mark.usefixtures("ort_engine")
 @pytest.mark.parametrize(
     ("settings", "options"),
     [
@@ -128,7 +113,7 @@ def test_it_trains_as_torch_does_whatever_the_settings(start, settings, options)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_engine")
+@pytest.mark.usefixtures("ort_engine")
 def test_under_noise_it_is_as_good_as_torch(start):
     """The scores are of the same noise samples, so the means differ by what rounding makes of 12 steps."""
     torch, ort = (start(f"{e}.onnx", engine=e, settings=SETTINGS | {"epochs": 3}) for e in ("torch", "ort"))
@@ -138,7 +123,7 @@ def test_under_noise_it_is_as_good_as_torch(start):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_engine")
+@pytest.mark.usefixtures("ort_engine")
 def test_an_interrupted_training_resumes_as_if_nothing_had_been(start, workspace):
     settings = SETTINGS | {"clip": 2.0, "ema": 0.5}
     start("whole.onnx", settings=settings)

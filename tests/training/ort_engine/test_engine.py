@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-import nmtool
 from build import model, weights
-from nmtool.engines import installation
-from nmtool.errors import ModelError, SetupError
+from nmtool.errors import ModelError
 from nmtool.model import load
 from nmtool.noise import noise_model
 from nmtool.recipes import Recipe
@@ -75,20 +73,6 @@ GELU = model(
 NETWORKS = {"elementwise": ELEMENTWISE, "layout": LAYOUT, "images": IMAGES, "gelu": GELU}
 
 
-@pytest.fixture(scope="module")
-def _engine(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        try:
-            installation("ort-training")
-        except SetupError:
-            patch.setenv("NMTOOL_ENGINES", str(tmp_path_factory.mktemp("engines")))
-            try:
-                nmtool.install_engine("ort-training")
-            except SetupError as error:
-                pytest.skip(error.message)
-        yield
-
-
 def compare(proto, x):
     """Raise ModelError where the engine's gradient is not torch's, under noise."""
     recipe = Recipe(momentum=0.0, temperature=2.0)
@@ -102,7 +86,7 @@ def compare(proto, x):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_engine")
+@pytest.mark.usefixtures("ort_engine")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_its_gradients_are_those_of_torch(name):
     compare(NETWORKS[name], weights(8, 3, 12, 12) if name == "images" else weights(8, 5))
@@ -113,7 +97,7 @@ def test_every_operator_of_the_list_is_compared():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_engine")
+@pytest.mark.usefixtures("ort_engine")
 def test_a_wrong_gradient_is_noticed(monkeypatch):
     """The engine's gradient of a Where that broadcasts is wrong, so the operator is not in the list."""
     monkeypatch.setattr("nmtool.training.ort_engine.operators.GRADIENTS", GRADIENTS | {"Where"})
