@@ -42,9 +42,10 @@ lint: venv  ## ruff: rules and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: venv build/types  ## mypy --strict, on the package as it is installed, and on the example
+types: venv build/types  ## mypy --strict, on the package as it is installed, on the example and the benchmarks
 	cd build/types && $(CURDIR)/$(BIN)/mypy -p nmtool
 	cd examples/digits && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml *.py
+	cd benchmarks && MYPYPATH=$(CURDIR)/build/types $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml *.py
 
 # passes/ is nmtool.passes only once installed, and mypy cannot follow an editable install there: give it a copy.
 build/types: $(SOURCE) pyproject.toml

@@ -75,8 +75,9 @@ def make(folder: Path, layers: int) -> None:
             shape = [ROWS, COLUMNS] if k % 2 == 0 else [COLUMNS, ROWS]
             tensor = TensorProto(name=f"W{k}", dims=shape, data_type=TensorProto.FLOAT)
             tensor.data_location = TensorProto.EXTERNAL
-            for key, value in {"location": file.name, "offset": file.tell(), "length": LAYER_BYTES}.items():
-                tensor.external_data.add(key=key, value=Path(value).name if key == "location" else str(value))
+            place = {"location": Path(file.name).name, "offset": file.tell(), "length": LAYER_BYTES}
+            for key, value in place.items():
+                tensor.external_data.add(key=key, value=str(value))
             tensors.append(tensor)
             nodes.append(helper.make_node("MatMul", [f"x{k}", f"W{k}"], [f"x{k + 1}"], name=f"layer{k}"))
             file.write((block * np.float32(0.01 * (k + 1))).tobytes())

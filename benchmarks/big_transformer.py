@@ -11,11 +11,13 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from child import table
 from machine import machine
-from onnx import ModelProto, TensorProto, helper
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
 WIDTH, HEADS, MLP, TOKENS, CONTEXT, LENGTH = 4096, 32, 11008, 32000, 2048, 16
 HEAD = WIDTH // HEADS
@@ -49,11 +51,12 @@ class Graph:
     """Nodes, and weights that are written to a data file as they come."""
 
     def __init__(self, folder: Path) -> None:
-        self.nodes, self.tensors = [], []
+        self.nodes: list[NodeProto] = []
+        self.tensors: list[TensorProto] = []
         self._file = (folder / "model.onnx.data").open("wb")
         self._noise = np.random.default_rng(0).standard_normal(TOKENS * WIDTH, np.float32).astype(np.float16)
 
-    def add(self, op: str, *inputs: str, name: str, outputs: int = 1, **attributes: object) -> str:
+    def add(self, op: str, *inputs: str, name: str, outputs: int = 1, **attributes: Any) -> str:
         results = [name, *("" for _ in range(outputs - 2)), *([f"{name}.sum"] if outputs > 1 else [])]
         self.nodes.append(helper.make_node(op, inputs, results, name, **attributes))
         return name
@@ -72,7 +75,7 @@ class Graph:
 
     def constant(self, name: str, values: object, dtype: type = np.int64) -> str:
         if all(each.name != name for each in self.tensors):
-            array = np.asarray(values, dtype)
+            array: NDArray[Any] = np.asarray(values, dtype)
             kind = helper.np_dtype_to_tensor_dtype(array.dtype)
             self.tensors.append(helper.make_tensor(name, kind, array.shape, array.tobytes(), raw=True))
         return name
@@ -125,9 +128,11 @@ class Graph:
             self.constant("cosines", np.cos(angles), np.float16)
             self.constant("sines", np.sin(angles), np.float16)
             ends, total = self.constant("ends", [LENGTH - 1], np.int32), self.constant("total", LENGTH, np.int32)
-            settings = {"num_heads": HEADS, "kv_num_heads": HEADS, "do_rotary": 1, "domain": "com.microsoft"}
+            settings: dict[str, Any] = {"num_heads": HEADS, "kv_num_heads": HEADS, "do_rotary": 1}
             inputs = (q, k, v, "", "", ends, total, "cosines", "sines")
-            context = self.add("GroupQueryAttention", *inputs, name=f"{name}.context", **settings)
+            context = self.add(
+                "GroupQueryAttention", *inputs, name=f"{name}.context", domain="com.microsoft", **settings
+            )
             self.nodes[-1].output.extend([f"{name}.keys", f"{name}.values"])
             return self.linear(context, f"{name}.o", WIDTH, WIDTH)
         apart = self.constant("apart", [0, LENGTH, HEADS, HEAD])

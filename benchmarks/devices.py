@@ -50,10 +50,10 @@ def noise_models_alone(source: Path | None) -> Path | None:
 def ours(device: Device, target: float, time: float, count: int, stage: str) -> NDArray[Any]:
     chip = NumpyChip(1, 2, time=time)
     wanted = np.full(count, target, np.float32)
-    programmed = device.program(wanted, chip)
-    if stage == "programmed":
-        return programmed
-    return device.read(device.drift(programmed, wanted, chip), wanted, chip)
+    g = device.program(wanted, chip)
+    if stage != "programmed":
+        g = device.read(device.drift(g, wanted, chip), wanted, chip)
+    return np.asarray(g)
 
 
 def theirs(model: Any, target: float, time: float, count: int, stage: str) -> NDArray[Any]:
@@ -64,7 +64,7 @@ def theirs(model: Any, target: float, time: float, count: int, stage: str) -> ND
     g = model.apply_programming_noise_to_conductance(wanted)
     if stage != "programmed":
         g = model.apply_drift_noise_to_conductance(g, model.generate_drift_coefficients(wanted), time)
-    return ((g - lowest) / (model.g_max - lowest)).numpy()
+    return np.asarray((g - lowest) / (model.g_max - lowest))
 
 
 def cases() -> Iterator[tuple[str, Device, Any, str, tuple[float, ...]]]:
@@ -83,17 +83,17 @@ def cases() -> Iterator[tuple[str, Device, Any, str, tuple[float, ...]]]:
     yield "pcm", Pcm(programming=0), PCMLikeNoiseModel(**exact), "read", later
     yield "reram-wan", ReramWan(), ReRamWan2022NoiseModel(g_max=40.0), "drifted", (1.0, DAY, 2 * DAY)
     for acceptance in (0.2, 2):
-        name, fit = f"reram-cmo, {acceptance} %", {"acceptance_range": acceptance}
+        name, limits = f"reram-cmo, {acceptance} %", {"acceptance_range": acceptance}
         device = ReramCmo(acceptance=acceptance)
-        yield name, device, ReRamCMONoiseModel(**fit), "programmed", (0.0,)
+        yield name, device, ReRamCMONoiseModel(**limits), "programmed", (0.0,)
         yield (
             name,
             ReramCmo(acceptance=acceptance, reading=0),
-            ReRamCMONoiseModel(**fit, **silent),
+            ReRamCMONoiseModel(**limits, **silent),
             "drifted",
             later[1:],
         )
-        yield name, device, ReRamCMONoiseModel(**fit), "read", later[1:]
+        yield name, device, ReRamCMONoiseModel(**limits), "read", later[1:]
 
 
 def moments(samples: NDArray[np.float32]) -> tuple[float, float, float, float]:

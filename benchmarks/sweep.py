@@ -14,6 +14,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ DIGITS = ROOT / "examples" / "digits" / "digits.onnx"
 ETA = 0.05  # of the range of each array's weights
 
 
-def samples(session: onnxruntime.InferenceSession, count: int) -> dict[str, np.ndarray]:
+def samples(session: onnxruntime.InferenceSession, count: int) -> dict[str, Any]:
     """Random images and labels for a model."""
     generator, port = np.random.default_rng(0), session.get_inputs()[0]
     images = generator.standard_normal((count, *port.shape[1:])).astype(np.float32)
@@ -71,7 +72,7 @@ def speeds(arguments: argparse.Namespace, folder: Path) -> dict[str, float]:
     np.savez(data, **arrays)
     images = next(iter(arrays.values()))
     noisy = nmtool.session(nmtool.inject(model, eta=1.0).model)
-    ways = {
+    ways: dict[str, Callable[[], float]] = {
         "clean, bare loop": lambda: loop(clean, images, batch, trials, noisy=False),
         "noisy, bare loop": lambda: loop(noisy, images, batch, trials, noisy=True),
         "sweep": lambda: sweep(model, data, len(images), batch, trials, jobs=1),
