@@ -57,19 +57,12 @@ def install_engine(
             tell(f"making a virtual environment in {target}")
             _run([str(base), "-m", "venv", str(staged)], engine, "the virtual environment cannot be made")
             tell(f"installing {', '.join(engine.requirements)}: about 2 GB")
-            pip = [
-                str(interpreter(staged)),
-                "-I",
-                "-m",
-                "pip",
-                "install",
-                "--disable-pip-version-check",
-                "--no-cache-dir",
-            ]
+            isolated = [str(interpreter(staged)), "-I"]
+            pip = [*isolated, "-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir"]
             _run([*pip, *engine.requirements], engine, "its packages cannot be installed")
             tell("trying it")
-            _run([str(interpreter(staged)), "-I", "-c", engine.probe], engine, "it does not work")
-            versions = json.loads(_run([str(interpreter(staged)), "-I", "-c", _VERSIONS], engine, "it does not work"))
+            _run([*isolated, "-c", engine.probe], engine, "it does not work")
+            versions = json.loads(_run([*isolated, "-c", _VERSIONS], engine, "it does not work"))
             (staged / RECORD).write_text(json.dumps({"versions": versions}), encoding="utf-8")
             if target.exists():
                 target.rename(Path(folder) / "old")
